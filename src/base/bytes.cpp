@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/bytes.h"
+
+#include <openssl/crypto.h>
+
+namespace redoubt {
+
+namespace {
+
+constexpr char kHexDigits[] = "0123456789abcdef";
+constexpr char kBase64Digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+int hex_value(char c) noexcept {
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+int base64_value(char c) noexcept {
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    if (c == '+')
+        return 62;
+    if (c == '/')
+        return 63;
+    return -1;
+}
+
+} // namespace
+
+ByteView as_bytes(std::string_view text) noexcept {
+    return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+std::string_view as_text(ByteView bytes) noexcept {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+Bytes to_bytes(ByteView view) {
+    return Bytes(view.begin(), view.end());
+}
+
+Bytes to_bytes(std::string_view text) {
+    return to_bytes(as_bytes(text));
+}
+
+std::string to_hex(ByteView bytes) {
+    std::string out;
+    out.reserve(bytes.size() * 2);
+    for (auto byte : bytes) {
+        out.push_back(kHexDigits[byte >> 4]);
+        out.push_back(kHexDigits[byte & 15]);
+    }
+    return out;
+}
+
+std::string to_hex0x(ByteView bytes) {
+    return "0x" + to_hex(bytes);
+}
+
+bool from_hex_exact(std::string_view text, std::span<std::uint8_t> out) noexcept {
+    if (text.size() != out.size() * 2)
+        return false;
+    for (std::size_t i = 0; i < out.size(); ++i) {
+        const int high = hex_value(text[2 * i]);
+        const int low = hex_value(text[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        out[i] = static_cast<std::uint8_t>(high << 4 | low);
+    }
+    return true;
+}
+
+std::optional<Bytes> from_hex(std::string_view text) {
+    if (text.size() % 2 != 0)
+        return std::nullopt;
+    Bytes out(text.size() / 2);
+    if (!from_hex_exact(text, out))
+        return std::nullopt;
+    return out;
+}
+
+std::optional<Bytes> from_hex0x(std::string_view text) {
+    if (!text.starts_with("0x"))
+        return std::nullopt;
+    return from_hex(text.substr(2));
+}
+
+std::string to_base64(ByteView bytes) {
+    std::string out;
+    out.reserve((bytes.size() + 2) / 3 * 4);
+    std::size_t i = 0;
+    for (; i + 3 <= bytes.size(); i += 3) {
+        const std::uint32_t v =
+            static_cast<std::uint32_t>(bytes[i]) << 16 | static_cast<std::uint32_t>(bytes[i + 1]) << 8 | bytes[i + 2];
+        out.push_back(kBase64Digits[v >> 18]);
+        out.push_back(kBase64Digits[v >> 12 & 63]);
+        out.push_back(kBase64Digits[v >> 6 & 63]);
+        out.push_back(kBase64Digits[v & 63]);
+    }
+    if (i + 1 == bytes.size()) {
+        const std::uint32_t v = static_cast<std::uint32_t>(bytes[i]) << 16;
+        out.push_back(kBase64Digits[v >> 18]);
+        out.push_back(kBase64Digits[v >> 12 & 63]);
+        out += "==";
+    } else if (i + 2 == bytes.size()) {
+        const std::uint32_t v =
+            static_cast<std::uint32_t>(bytes[i]) << 16 | static_cast<std::uint32_t>(bytes[i + 1]) << 8;
+        out.push_back(kBase64Digits[v >> 18]);
+        out.push_back(kBase64Digits[v >> 12 & 63]);
+        out.push_back(kBase64Digits[v >> 6 & 63]);
+        out.push_back('=');
+    }
+    return out;
+}
+
+std::optional<Bytes> from_base64(std::string_view text) {
+    if (text.size() % 4 != 0)
+        return std::nullopt;
+    Bytes out;
+    out.reserve(text.size() / 4 * 3);
+    for (std::size_t i = 0; i < text.size(); i += 4) {
+        const bool last = i + 4 == text.size();
+        int padding = 0;
+        if (last && text[i + 3] == '=')
+            padding = text[i + 2] == '=' ? 2 : 1;
+        std::uint32_t v = 0;
+        for (std::size_t k = 0; k < 4; ++k) {
+            int digit = 0;
+            if (k < static_cast<std::size_t>(4 - padding)) {
+                digit = base64_value(text[i + k]);
+                if (digit < 0)
+                    return std::nullopt;
+            }
+            v = v << 6 | static_cast<std::uint32_t>(digit);
+        }
+        if ((padding == 2 && (v & 0xffff) != 0) || (padding == 1 && (v & 0xff) != 0))
+            return std::nullopt;
+        out.push_back(static_cast<std::uint8_t>(v >> 16));
+        if (padding < 2)
+            out.push_back(static_cast<std::uint8_t>(v >> 8));
+        if (padding < 1)
+            out.push_back(static_cast<std::uint8_t>(v));
+    }
+    return out;
+}
+
+bool equal_constant_time(ByteView a, ByteView b) noexcept {
+    return a.size() == b.size() && (a.empty() || CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0);
+}
+
+void append(Bytes& out, ByteView bytes) {
+    out.insert(out.end(), bytes.begin(), bytes.end());
+}
+
+} // namespace redoubt

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Byte strings and their text forms. Everything here is a pure function; nothing throws on input.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace redoubt {
+
+using Bytes = std::vector<std::uint8_t>;
+using ByteView = std::span<const std::uint8_t>;
+template<std::size_t N>
+using ByteArray = std::array<std::uint8_t, N>;
+using Hash32 = ByteArray<32>;
+
+// The bytes of a text, and a text of bytes; both view the argument's memory.
+ByteView as_bytes(std::string_view text) noexcept;
+std::string_view as_text(ByteView bytes) noexcept;
+Bytes to_bytes(ByteView view);
+Bytes to_bytes(std::string_view text);
+
+// Lower-case hexadecimal without a prefix, and with "0x".
+std::string to_hex(ByteView bytes);
+std::string to_hex0x(ByteView bytes);
+
+// Strict: an even number of digits, either case, no prefix, no space; anything else is nullopt. `from_hex0x` demands a
+// lower-case "0x". The empty string (or bare "0x") is the empty byte string.
+std::optional<Bytes> from_hex(std::string_view text);
+std::optional<Bytes> from_hex0x(std::string_view text);
+// As from_hex, and exactly out.size() bytes long.
+bool from_hex_exact(std::string_view text, std::span<std::uint8_t> out) noexcept;
+
+// RFC 4648 section 4 with padding. Decoding refuses white space, missing padding and non-zero trailing bits, so that a
+// byte string has one text form only.
+std::string to_base64(ByteView bytes);
+std::optional<Bytes> from_base64(std::string_view text);
+
+// Constant-time in the contents; lengths are public.
+bool equal_constant_time(ByteView a, ByteView b) noexcept;
+
+void append(Bytes& out, ByteView bytes);
+
+template<std::size_t N>
+std::optional<ByteArray<N>> to_array(ByteView bytes) noexcept {
+    if (bytes.size() != N)
+        return std::nullopt;
+    ByteArray<N> out;
+    for (std::size_t i = 0; i < N; ++i)
+        out[i] = bytes[i];
+    return out;
+}
+
+} // namespace redoubt

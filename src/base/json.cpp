@@ -1,0 +1,648 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/json.h"
+
+#include <algorithm>
+
+namespace redoubt::json {
+
+namespace {
+
+constexpr std::size_t kPairwiseNames = 12; // up to here comparing every pair beats sorting
+
+bool is_space(char c) noexcept {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+bool is_digit(char c) noexcept {
+    return c >= '0' && c <= '9';
+}
+
+// The length of the valid UTF-8 sequence at text[at], or 0 (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF).
+std::size_t utf8_length(std::string_view text, std::size_t at) noexcept {
+    const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
+    const auto continuation = [&](std::size_t i, std::uint8_t low, std::uint8_t high) {
+        return i < text.size() && byte(i) >= low && byte(i) <= high;
+    };
+    const std::uint8_t lead = byte(at);
+    if (lead < 0x80)
+        return 1;
+    if (lead >= 0xc2 && lead <= 0xdf)
+        return continuation(at + 1, 0x80, 0xbf) ? 2 : 0;
+    if (lead >= 0xe0 && lead <= 0xef) {
+        const std::uint8_t low = lead == 0xe0 ? 0xa0 : 0x80;
+        const std::uint8_t high = lead == 0xed ? 0x9f : 0xbf;
+        return continuation(at + 1, low, high) && continuation(at + 2, 0x80, 0xbf) ? 3 : 0;
+    }
+    if (lead >= 0xf0 && lead <= 0xf4) {
+        const std::uint8_t low = lead == 0xf0 ? 0x90 : 0x80;
+        const std::uint8_t high = lead == 0xf4 ? 0x8f : 0xbf;
+        return continuation(at + 1, low, high) && continuation(at + 2, 0x80, 0xbf) &&
+                       continuation(at + 3, 0x80, 0xbf)
+                   ? 4
+                   : 0;
+    }
+    return 0;
+}
+
+void append_utf8(std::string& out, std::uint32_t point) {
+    if (point < 0x80) {
+        out.push_back(static_cast<char>(point));
+    } else if (point < 0x800) {
+        out.push_back(static_cast<char>(0xc0 | point >> 6));
+        out.push_back(static_cast<char>(0x80 | (point & 63)));
+    } else if (point < 0x10000) {
+        out.push_back(static_cast<char>(0xe0 | point >> 12));
+        out.push_back(static_cast<char>(0x80 | (point >> 6 & 63)));
+        out.push_back(static_cast<char>(0x80 | (point & 63)));
+    } else {
+        out.push_back(static_cast<char>(0xf0 | point >> 18));
+        out.push_back(static_cast<char>(0x80 | (point >> 12 & 63)));
+        out.push_back(static_cast<char>(0x80 | (point >> 6 & 63)));
+        out.push_back(static_cast<char>(0x80 | (point & 63)));
+    }
+}
+
+std::unexpected<Error> bad(FixedText text) {
+    return fail(Code::BadJson, text);
+}
+
+} // namespace
+
+class Document::Parser {
+  public:
+    Parser(Document& document, const Limits& limits) noexcept
+        : d_(document), text_(document.text_), limits_(limits) {}
+
+    Result<std::uint32_t> run() {
+        skip_space();
+        REDOUBT_TRY(const std::uint32_t root, value(0));
+        skip_space();
+        if (at_ != text_.size())
+            return bad("the body has something after the JSON value");
+        return root;
+    }
+
+  private:
+    struct Token {
+        bool escaped;
+        std::uint32_t at, size;
+    };
+
+    std::string_view token_text(const Token& token) const noexcept {
+        return (token.escaped ? std::string_view(d_.unescaped_) : text_).substr(token.at, token.size);
+    }
+
+    void skip_space() noexcept {
+        while (at_ < text_.size() && is_space(text_[at_]))
+            ++at_;
+    }
+
+    bool eat(char c) noexcept {
+        if (at_ < text_.size() && text_[at_] == c) {
+            ++at_;
+            return true;
+        }
+        return false;
+    }
+
+    Result<std::uint32_t> new_node(Type type) {
+        if (d_.nodes_.size() >= limits_.values)
+            return fail(Code::TooLarge, "the JSON body has too many values");
+        d_.nodes_.push_back({type, false, false, 0, 0, 0, 0, 0, 0, 0, static_cast<std::uint32_t>(at_), 0});
+        return static_cast<std::uint32_t>(d_.nodes_.size() - 1);
+    }
+
+    Result<std::uint32_t> value(std::size_t depth) {
+        if (at_ >= text_.size())
+            return bad("the JSON body ends too early");
+        const std::size_t start = at_;
+        std::uint32_t index = 0;
+        switch (text_[at_]) {
+        case '{': {
+            REDOUBT_TRY(index, object(depth));
+            break;
+        }
+        case '[': {
+            REDOUBT_TRY(index, array(depth));
+            break;
+        }
+        case '"': {
+            REDOUBT_TRY(index, new_node(Type::String));
+            REDOUBT_TRY(const Token token, string());
+            d_.nodes_[index].text_escaped = token.escaped;
+            d_.nodes_[index].text_at = token.at;
+            d_.nodes_[index].text_size = token.size;
+            break;
+        }
+        case 't': {
+            REDOUBT_TRY(index, literal("true", Type::True));
+            break;
+        }
+        case 'f': {
+            REDOUBT_TRY(index, literal("false", Type::False));
+            break;
+        }
+        case 'n': {
+            REDOUBT_TRY(index, literal("null", Type::Null));
+            break;
+        }
+        default: {
+            REDOUBT_TRY(index, number());
+        }
+        }
+        d_.nodes_[index].raw_at = static_cast<std::uint32_t>(start);
+        d_.nodes_[index].raw_size = static_cast<std::uint32_t>(at_ - start);
+        return index;
+    }
+
+    Result<std::uint32_t> literal(std::string_view word, Type type) {
+        if (text_.substr(at_, word.size()) != word)
+            return bad("the body is not valid JSON");
+        REDOUBT_TRY(const std::uint32_t index, new_node(type));
+        at_ += word.size();
+        return index;
+    }
+
+    Result<std::uint32_t> number() {
+        REDOUBT_TRY(const std::uint32_t index, new_node(Type::Number));
+        const std::size_t start = at_;
+        eat('-');
+        if (!eat('0') && !digits())
+            return bad("the body is not valid JSON");
+        if (eat('.') && !digits())
+            return bad("a number in the JSON body is malformed");
+        if (at_ < text_.size() && (text_[at_] == 'e' || text_[at_] == 'E')) {
+            ++at_;
+            if (!eat('+'))
+                eat('-');
+            if (!digits())
+                return bad("a number in the JSON body is malformed");
+        }
+        // "01", "1x" and the like end here, with a character that cannot follow a value.
+        d_.nodes_[index].text_at = static_cast<std::uint32_t>(start);
+        d_.nodes_[index].text_size = static_cast<std::uint32_t>(at_ - start);
+        return index;
+    }
+
+    bool digits() noexcept {
+        const std::size_t start = at_;
+        while (at_ < text_.size() && is_digit(text_[at_]))
+            ++at_;
+        return at_ > start;
+    }
+
+    Result<Token> string() {
+        ++at_; // the quote
+        const std::size_t start = at_;
+        // Until the first escape the string is a view of the input.
+        while (at_ < text_.size() && text_[at_] != '"' && text_[at_] != '\\')
+            REDOUBT_CHECK(plain());
+        if (at_ >= text_.size())
+            return bad("a string in the JSON body is not closed");
+        if (text_[at_] == '"') {
+            const Token token{false, static_cast<std::uint32_t>(start), static_cast<std::uint32_t>(at_ - start)};
+            ++at_;
+            return token;
+        }
+        const std::size_t out = d_.unescaped_.size();
+        d_.unescaped_ += text_.substr(start, at_ - start);
+        while (at_ < text_.size() && text_[at_] != '"') {
+            if (text_[at_] == '\\') {
+                REDOUBT_CHECK(escape());
+            } else {
+                const std::size_t from = at_;
+                REDOUBT_CHECK(plain());
+                d_.unescaped_ += text_.substr(from, at_ - from);
+            }
+        }
+        if (!eat('"'))
+            return bad("a string in the JSON body is not closed");
+        return Token{true, static_cast<std::uint32_t>(out), static_cast<std::uint32_t>(d_.unescaped_.size() - out)};
+    }
+
+    Status plain() {
+        if (static_cast<std::uint8_t>(text_[at_]) < 0x20)
+            return bad("a string in the JSON body has an unescaped control character");
+        const std::size_t length = utf8_length(text_, at_);
+        if (length == 0)
+            return bad("a string in the JSON body is not valid UTF-8");
+        at_ += length;
+        return {};
+    }
+
+    Status escape() {
+        ++at_;
+        if (at_ >= text_.size())
+            return bad("a string in the JSON body is not closed");
+        const char c = text_[at_++];
+        switch (c) {
+        case '"':
+        case '\\':
+        case '/':
+            d_.unescaped_.push_back(c);
+            return {};
+        case 'b':
+            d_.unescaped_.push_back('\b');
+            return {};
+        case 'f':
+            d_.unescaped_.push_back('\f');
+            return {};
+        case 'n':
+            d_.unescaped_.push_back('\n');
+            return {};
+        case 'r':
+            d_.unescaped_.push_back('\r');
+            return {};
+        case 't':
+            d_.unescaped_.push_back('\t');
+            return {};
+        case 'u':
+            break;
+        default:
+            return bad("a string in the JSON body has an unknown escape");
+        }
+        REDOUBT_TRY(std::uint32_t point, four_digits());
+        if (point >= 0xdc00 && point <= 0xdfff)
+            return bad("a string in the JSON body has a lone surrogate");
+        if (point >= 0xd800 && point <= 0xdbff) {
+            if (!eat('\\') || !eat('u'))
+                return bad("a string in the JSON body has a lone surrogate");
+            REDOUBT_TRY(const std::uint32_t low, four_digits());
+            if (low < 0xdc00 || low > 0xdfff)
+                return bad("a string in the JSON body has a lone surrogate");
+            point = 0x10000 + ((point - 0xd800) << 10) + (low - 0xdc00);
+        }
+        append_utf8(d_.unescaped_, point);
+        return {};
+    }
+
+    Result<std::uint32_t> four_digits() {
+        std::uint8_t bytes[2];
+        if (at_ + 4 > text_.size() || !from_hex_exact(text_.substr(at_, 4), bytes))
+            return bad("a string in the JSON body has a malformed \\u escape");
+        at_ += 4;
+        return static_cast<std::uint32_t>(bytes[0] << 8 | bytes[1]);
+    }
+
+    Result<std::uint32_t> array(std::size_t depth) {
+        if (depth >= limits_.depth)
+            return fail(Code::TooLarge, "the JSON body is nested too deeply");
+        REDOUBT_TRY(const std::uint32_t index, new_node(Type::Array));
+        ++at_;
+        skip_space();
+        if (eat(']'))
+            return index;
+        std::uint32_t last = 0;
+        for (;;) {
+            skip_space();
+            REDOUBT_TRY(const std::uint32_t child, value(depth + 1));
+            link(index, last, child);
+            last = child;
+            skip_space();
+            if (eat(']'))
+                return index;
+            if (!eat(','))
+                return bad("the body is not valid JSON");
+        }
+    }
+
+    Result<std::uint32_t> object(std::size_t depth) {
+        if (depth >= limits_.depth)
+            return fail(Code::TooLarge, "the JSON body is nested too deeply");
+        REDOUBT_TRY(const std::uint32_t index, new_node(Type::Object));
+        ++at_;
+        skip_space();
+        if (eat('}'))
+            return index;
+        std::uint32_t last = 0;
+        for (;;) {
+            skip_space();
+            if (at_ >= text_.size() || text_[at_] != '"')
+                return bad("the body is not valid JSON");
+            REDOUBT_TRY(const Token name, string());
+            skip_space();
+            if (!eat(':'))
+                return bad("the body is not valid JSON");
+            skip_space();
+            REDOUBT_TRY(const std::uint32_t child, value(depth + 1));
+            d_.nodes_[child].name_escaped = name.escaped;
+            d_.nodes_[child].name_at = name.at;
+            d_.nodes_[child].name_size = name.size;
+            link(index, last, child);
+            last = child;
+            skip_space();
+            if (eat('}'))
+                break;
+            if (!eat(','))
+                return bad("the body is not valid JSON");
+        }
+        REDOUBT_CHECK(no_duplicates(index));
+        return index;
+    }
+
+    void link(std::uint32_t parent, std::uint32_t last, std::uint32_t child) noexcept {
+        if (last == 0)
+            d_.nodes_[parent].first = child;
+        else
+            d_.nodes_[last].next = child;
+        ++d_.nodes_[parent].count;
+    }
+
+    std::string_view name_of(std::uint32_t index) const noexcept {
+        const Node& node = d_.nodes_[index];
+        return token_text({node.name_escaped, node.name_at, node.name_size});
+    }
+
+    Status no_duplicates(std::uint32_t object_index) {
+        const std::uint32_t first = d_.nodes_[object_index].first;
+        bool duplicate = false;
+        if (d_.nodes_[object_index].count <= kPairwiseNames) {
+            for (auto a = first; a != 0 && !duplicate; a = d_.nodes_[a].next)
+                for (auto b = d_.nodes_[a].next; b != 0 && !duplicate; b = d_.nodes_[b].next)
+                    duplicate = name_of(a) == name_of(b);
+        } else {
+            d_.order_.clear();
+            for (auto a = first; a != 0; a = d_.nodes_[a].next)
+                d_.order_.push_back(a);
+            std::sort(d_.order_.begin(), d_.order_.end(),
+                      [&](std::uint32_t a, std::uint32_t b) { return name_of(a) < name_of(b); });
+            for (std::size_t i = 1; i < d_.order_.size() && !duplicate; ++i)
+                duplicate = name_of(d_.order_[i - 1]) == name_of(d_.order_[i]);
+        }
+        if (duplicate)
+            return bad("an object in the JSON body names the same member twice");
+        return {};
+    }
+
+    Document& d_;
+    std::string_view text_;
+    const Limits& limits_;
+    std::size_t at_ = 0;
+};
+
+Result<Value> Document::parse(std::string_view text, const Limits& limits) {
+    if (text.size() > limits.bytes || text.size() > 0xffffffffu)
+        return fail(Code::TooLarge, "the JSON body is too large");
+    text_ = text;
+    nodes_.clear();
+    unescaped_.clear();
+    // Index 0 means "none" in links, so the root is index 1.
+    nodes_.push_back({Type::Null, false, false, 0, 0, 0, 0, 0, 0, 0, 0, 0});
+    Parser parser(*this, limits);
+    REDOUBT_TRY(const std::uint32_t root, parser.run());
+    return Value(this, root);
+}
+
+Type Value::type() const noexcept {
+    return document_->nodes_[index_].type;
+}
+
+std::string_view Value::text() const noexcept {
+    const auto& node = document_->nodes_[index_];
+    const std::string_view base = node.text_escaped ? std::string_view(document_->unescaped_) : document_->text_;
+    return base.substr(node.text_at, node.text_size);
+}
+
+std::string_view Value::raw() const noexcept {
+    const auto& node = document_->nodes_[index_];
+    return document_->text_.substr(node.raw_at, node.raw_size);
+}
+
+std::string_view Value::name() const noexcept {
+    const auto& node = document_->nodes_[index_];
+    const std::string_view base = node.name_escaped ? std::string_view(document_->unescaped_) : document_->text_;
+    return base.substr(node.name_at, node.name_size);
+}
+
+std::optional<std::uint64_t> Value::u64() const noexcept {
+    if (!is_number())
+        return std::nullopt;
+    const std::string_view token = text();
+    if (token.empty() || token.size() > 20 || (token.size() > 1 && token[0] == '0'))
+        return std::nullopt;
+    std::uint64_t value = 0;
+    for (const char c : token) {
+        if (!is_digit(c))
+            return std::nullopt;
+        std::uint64_t next = 0;
+        if (__builtin_mul_overflow(value, std::uint64_t{10}, &next) ||
+            __builtin_add_overflow(next, static_cast<std::uint64_t>(c - '0'), &value))
+            return std::nullopt;
+    }
+    return value;
+}
+
+std::size_t Value::size() const noexcept {
+    return document_->nodes_[index_].count;
+}
+
+std::optional<Value> Value::get(std::string_view wanted) const noexcept {
+    if (!is_object())
+        return std::nullopt;
+    for (const Value member : *this)
+        if (member.name() == wanted)
+            return member;
+    return std::nullopt;
+}
+
+Value::Iterator Value::begin() const noexcept {
+    return Iterator(document_, document_->nodes_[index_].first);
+}
+
+Value::Iterator Value::end() const noexcept {
+    return Iterator(document_, 0);
+}
+
+Value::Iterator& Value::Iterator::operator++() noexcept {
+    index_ = document_->nodes_[index_].next;
+    return *this;
+}
+
+Status check_members(const Value& object, std::initializer_list<std::string_view> allowed) {
+    if (!object.is_object())
+        return fail(Code::InvalidField, "a JSON object is expected here");
+    for (const Value member : object)
+        if (std::find(allowed.begin(), allowed.end(), member.name()) == allowed.end())
+            return fail(Code::UnknownField, "the object has a member that this operation does not know; remove it");
+    return {};
+}
+
+void Writer::separate() {
+    if (!first_)
+        out_.push_back(',');
+    first_ = false;
+}
+
+Writer& Writer::begin_object() {
+    separate();
+    out_.push_back('{');
+    first_ = true;
+    return *this;
+}
+
+Writer& Writer::end_object() {
+    out_.push_back('}');
+    first_ = false;
+    return *this;
+}
+
+Writer& Writer::begin_array() {
+    separate();
+    out_.push_back('[');
+    first_ = true;
+    return *this;
+}
+
+Writer& Writer::end_array() {
+    out_.push_back(']');
+    first_ = false;
+    return *this;
+}
+
+Writer& Writer::key(std::string_view name) {
+    separate();
+    append_escaped(out_, name);
+    out_.push_back(':');
+    first_ = true; // the value that follows needs no comma
+    return *this;
+}
+
+Writer& Writer::string(std::string_view value) {
+    separate();
+    append_escaped(out_, value);
+    return *this;
+}
+
+Writer& Writer::number(std::uint64_t value) {
+    separate();
+    out_ += std::to_string(value);
+    return *this;
+}
+
+Writer& Writer::number(std::int64_t value) {
+    separate();
+    out_ += std::to_string(value);
+    return *this;
+}
+
+Writer& Writer::boolean(bool value) {
+    separate();
+    out_ += value ? "true" : "false";
+    return *this;
+}
+
+Writer& Writer::null() {
+    separate();
+    out_ += "null";
+    return *this;
+}
+
+Writer& Writer::raw(std::string_view json) {
+    separate();
+    out_ += json;
+    return *this;
+}
+
+void append_escaped(std::string& out, std::string_view text) {
+    static constexpr char kHex[] = "0123456789abcdef";
+    out.push_back('"');
+    for (const char c : text) {
+        switch (c) {
+        case '"':
+            out += "\\\"";
+            break;
+        case '\\':
+            out += "\\\\";
+            break;
+        case '\n':
+            out += "\\n";
+            break;
+        case '\r':
+            out += "\\r";
+            break;
+        case '\t':
+            out += "\\t";
+            break;
+        case '\b':
+            out += "\\b";
+            break;
+        case '\f':
+            out += "\\f";
+            break;
+        default:
+            if (static_cast<unsigned char>(c) < 0x20) {
+                out += "\\u00";
+                out.push_back(kHex[static_cast<unsigned char>(c) >> 4]);
+                out.push_back(kHex[c & 15]);
+            } else {
+                out.push_back(c);
+            }
+        }
+    }
+    out.push_back('"');
+}
+
+namespace {
+
+Status append_canonical(std::string& out, const Value& value) {
+    switch (value.type()) {
+    case Type::Null:
+        out += "null";
+        return {};
+    case Type::False:
+        out += "false";
+        return {};
+    case Type::True:
+        out += "true";
+        return {};
+    case Type::String:
+        append_escaped(out, value.text());
+        return {};
+    case Type::Number: {
+        const auto number = value.u64();
+        if (!number || *number > 9007199254740991u)
+            return bad("only integers from 0 to 2^53 - 1 have a canonical form here");
+        out += std::to_string(*number);
+        return {};
+    }
+    case Type::Array: {
+        out.push_back('[');
+        bool first = true;
+        for (const Value element : value) {
+            if (!first)
+                out.push_back(',');
+            first = false;
+            REDOUBT_CHECK(append_canonical(out, element));
+        }
+        out.push_back(']');
+        return {};
+    }
+    case Type::Object: {
+        std::vector<Value> members;
+        for (const Value member : value)
+            members.push_back(member);
+        std::sort(members.begin(), members.end(), [](const Value& a, const Value& b) { return a.name() < b.name(); });
+        out.push_back('{');
+        for (std::size_t i = 0; i < members.size(); ++i) {
+            if (i > 0)
+                out.push_back(',');
+            append_escaped(out, members[i].name());
+            out.push_back(':');
+            REDOUBT_CHECK(append_canonical(out, members[i]));
+        }
+        out.push_back('}');
+        return {};
+    }
+    }
+    return bad("the body is not valid JSON");
+}
+
+} // namespace
+
+Result<std::string> canonical(const Value& value) {
+    std::string out;
+    REDOUBT_CHECK(append_canonical(out, value));
+    return out;
+}
+
+} // namespace redoubt::json

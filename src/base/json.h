@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// A strict JSON reader (RFC 8259) and a writer. The reader refuses what two parsers could read differently: duplicate
+// names (compared after unescaping), invalid UTF-8, lone surrogates, a byte order mark, control characters, anything after
+// the value, comments, NaN. Numbers stay tokens: the caller decides exactly, nothing becomes a
+// double. Depth, size and the number of values are bounded.
+//
+// A Document owns flat storage that clear() keeps, so a warmed-up reader allocates nothing. Values are indices into their
+// Document and are invalid after its next parse. Not thread-safe; one Document per thread.
+#pragma once
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace redoubt::json {
+
+struct Limits {
+    std::size_t bytes = 1 << 20;  // of the whole text
+    std::size_t depth = 32;       // arrays and objects around a value
+    std::size_t values = 1 << 16; // values and names in all
+};
+
+enum class Type : std::uint8_t { Null, False, True, Number, String, Array, Object };
+
+class Document;
+
+class Value {
+  public:
+    Type type() const noexcept;
+    bool is_null() const noexcept { return type() == Type::Null; }
+    bool is_bool() const noexcept { return type() == Type::True || type() == Type::False; }
+    bool is_number() const noexcept { return type() == Type::Number; }
+    bool is_string() const noexcept { return type() == Type::String; }
+    bool is_array() const noexcept { return type() == Type::Array; }
+    bool is_object() const noexcept { return type() == Type::Object; }
+
+    bool boolean() const noexcept { return type() == Type::True; }
+    // The unescaped string, or a number's token exactly as written ("1e3", "-0"); empty for the other types.
+    std::string_view text() const noexcept;
+    // The value as it stands in the input, for digests of what was received.
+    std::string_view raw() const noexcept;
+    // A number token that is a plain non-negative integer ("0" or no leading zero, no sign, point or exponent) and fits.
+    std::optional<std::uint64_t> u64() const noexcept;
+
+    // Members of an object or elements of an array.
+    std::size_t size() const noexcept;
+    // The named member of an object. nullopt where absent or where this is no object.
+    std::optional<Value> get(std::string_view name) const noexcept;
+
+    class Iterator;
+    Iterator begin() const noexcept;
+    Iterator end() const noexcept;
+    // The member's name, when this value was reached by iterating over an object or by get().
+    std::string_view name() const noexcept;
+
+  private:
+    friend class Document;
+    friend class Iterator;
+    Value(const Document* document, std::uint32_t index) noexcept : document_(document), index_(index) {}
+    const Document* document_;
+    std::uint32_t index_;
+};
+
+class Value::Iterator {
+  public:
+    Value operator*() const noexcept { return Value(document_, index_); }
+    Iterator& operator++() noexcept;
+    bool operator==(const Iterator& other) const noexcept { return index_ == other.index_; }
+
+  private:
+    friend class Value;
+    Iterator(const Document* document, std::uint32_t index) noexcept : document_(document), index_(index) {}
+    const Document* document_;
+    std::uint32_t index_;
+};
+
+class Document {
+  public:
+    // Replaces the content. The text must outlive the values that view it (strings without escapes, numbers, raw()).
+    // Errors: BadJson, TooLarge.
+    Result<Value> parse(std::string_view text, const Limits& limits = {});
+
+  private:
+    friend class Value;
+    friend class Value::Iterator;
+    struct Node {
+        Type type;
+        bool name_escaped; // the name lies in unescaped_
+        bool text_escaped;
+        std::uint32_t next;         // index of the next sibling, or 0
+        std::uint32_t first;        // first child, or 0
+        std::uint32_t count;        // children
+        std::uint32_t name_at, name_size;
+        std::uint32_t text_at, text_size; // string content or number token
+        std::uint32_t raw_at, raw_size;
+    };
+    class Parser;
+
+    std::string_view text_;
+    std::vector<Node> nodes_;
+    std::string unescaped_;
+    std::vector<std::uint32_t> order_; // scratch for the duplicate check
+};
+
+// Refuses members other than those allowed: `check_members(v, {"to", "value"})`. Error: UnknownField (with the fixed text),
+// or InvalidField when v is no object.
+Status check_members(const Value& object, std::initializer_list<std::string_view> allowed);
+
+// Appends JSON to a string. Keys and structure are the caller's; strings are escaped, the rest is written as it is.
+class Writer {
+  public:
+    explicit Writer(std::string& out) noexcept : out_(out) {}
+
+    Writer& begin_object();
+    Writer& end_object();
+    Writer& begin_array();
+    Writer& end_array();
+    Writer& key(std::string_view name);
+    Writer& string(std::string_view value);
+    Writer& number(std::uint64_t value);
+    Writer& number(std::int64_t value);
+    Writer& boolean(bool value);
+    Writer& null();
+    Writer& raw(std::string_view json); // already JSON
+
+    Writer& member(std::string_view name, std::string_view value) { return key(name).string(value); }
+    Writer& member(std::string_view name, const char* value) { return key(name).string(value); }
+    Writer& member(std::string_view name, std::uint64_t value) { return key(name).number(value); }
+    Writer& member(std::string_view name, bool value) { return key(name).boolean(value); }
+
+  private:
+    void separate();
+    std::string& out_;
+    bool first_ = true;
+};
+
+void append_escaped(std::string& out, std::string_view text); // with quotes
+
+// Canonical form (RFC 8785, restricted): names sorted by their bytes, no white space. Only what the project's own formats
+// use is accepted: strings, booleans, null, arrays, objects, and integers up to 2^53 − 1; another number is BadJson.
+Result<std::string> canonical(const Value& value);
+
+} // namespace redoubt::json
