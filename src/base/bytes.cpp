@@ -99,8 +99,8 @@ std::string to_base64(ByteView bytes) {
     out.reserve((bytes.size() + 2) / 3 * 4);
     std::size_t i = 0;
     for (; i + 3 <= bytes.size(); i += 3) {
-        const std::uint32_t v =
-            static_cast<std::uint32_t>(bytes[i]) << 16 | static_cast<std::uint32_t>(bytes[i + 1]) << 8 | bytes[i + 2];
+        const std::uint32_t v = static_cast<std::uint32_t>(bytes[i]) << 16 |
+                                static_cast<std::uint32_t>(bytes[i + 1]) << 8 | bytes[i + 2];
         out.push_back(kBase64Digits[v >> 18]);
         out.push_back(kBase64Digits[v >> 12 & 63]);
         out.push_back(kBase64Digits[v >> 6 & 63]);

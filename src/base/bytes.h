@@ -28,15 +28,15 @@ Bytes to_bytes(std::string_view text);
 std::string to_hex(ByteView bytes);
 std::string to_hex0x(ByteView bytes);
 
-// Strict: an even number of digits, either case, no prefix, no space; anything else is nullopt. `from_hex0x` demands a
-// lower-case "0x". The empty string (or bare "0x") is the empty byte string.
+// Strict: an even number of digits, either case, no prefix, no space; anything else is nullopt. `from_hex0x`
+// demands a lower-case "0x". The empty string (or bare "0x") is the empty byte string.
 std::optional<Bytes> from_hex(std::string_view text);
 std::optional<Bytes> from_hex0x(std::string_view text);
 // As from_hex, and exactly out.size() bytes long.
 bool from_hex_exact(std::string_view text, std::span<std::uint8_t> out) noexcept;
 
-// RFC 4648 section 4 with padding. Decoding refuses white space, missing padding and non-zero trailing bits, so that a
-// byte string has one text form only.
+// RFC 4648 section 4 with padding. Decoding refuses white space, missing padding and non-zero trailing bits,
+// so that a byte string has one text form only.
 std::string to_base64(ByteView bytes);
 std::optional<Bytes> from_base64(std::string_view text);
 

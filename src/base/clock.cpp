@@ -55,7 +55,8 @@ std::optional<UnixMs> from_civil(std::optional<int> year, std::optional<int> mon
                               std::chrono::day(static_cast<unsigned>(*day))};
     if (!date.ok() || *hour > 23 || *minute > 59 || *second > 60)
         return std::nullopt;
-    const auto seconds_since = sys_days(date).time_since_epoch() + hours(*hour) + minutes(*minute) + seconds(*second);
+    const auto seconds_since =
+        sys_days(date).time_since_epoch() + hours(*hour) + minutes(*minute) + seconds(*second);
     return duration_cast<milliseconds>(seconds_since).count();
 }
 
@@ -84,7 +85,8 @@ std::string to_iso8601(UnixMs time) {
 std::string to_amz_date(UnixMs time) {
     const Civil c = civil(time);
     char out[64];
-    std::snprintf(out, sizeof out, "%04d%02d%02dT%02d%02d%02dZ", c.year, c.month, c.day, c.hour, c.minute, c.second);
+    std::snprintf(out, sizeof out, "%04d%02d%02dT%02d%02d%02dZ", c.year, c.month, c.day, c.hour, c.minute,
+                  c.second);
     return out;
 }
 
@@ -104,8 +106,8 @@ std::optional<UnixMs> from_iso8601(std::string_view text) noexcept {
             scale /= 10;
         }
     }
-    const auto whole = from_civil(digits(text, 0, 4), digits(text, 5, 2), digits(text, 8, 2), digits(text, 11, 2),
-                                  digits(text, 14, 2), digits(text, 17, 2));
+    const auto whole = from_civil(digits(text, 0, 4), digits(text, 5, 2), digits(text, 8, 2),
+                                  digits(text, 11, 2), digits(text, 14, 2), digits(text, 17, 2));
     if (!whole)
         return std::nullopt;
     return *whole + fraction;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one bounds-checked reader that every binary parser uses, and its writing counterpart. Integers are big-endian.
-// A read past the end fails, returns zero or an empty view, and makes every later read fail too, so a parser may read a
-// whole structure and ask ok() once.
+// The one bounds-checked reader that every binary parser uses, and its writing counterpart. Integers are
+// big-endian. A read past the end fails, returns zero or an empty view, and makes every later read fail too,
+// so a parser may read a whole structure and ask ok() once.
 #pragma once
 
 #include "base/bytes.h"
@@ -83,7 +83,8 @@ class Writer {
         append(out_, view);
         return *this;
     }
-    // The caller has bounded the length; a longer view is a programming error and is cut by the reader's limits.
+    // The caller has bounded the length; a longer view is a programming error and is cut by the reader's
+    // limits.
     Writer& block16(ByteView view) { return u16(static_cast<std::uint16_t>(view.size())).bytes(view); }
     Writer& block32(ByteView view) { return u32(static_cast<std::uint32_t>(view.size())).bytes(view); }
 

@@ -17,7 +17,8 @@ bool is_digit(char c) noexcept {
     return c >= '0' && c <= '9';
 }
 
-// The length of the valid UTF-8 sequence at text[at], or 0 (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF).
+// The length of the valid UTF-8 sequence at text[at], or 0 (RFC 3629: no overlong forms, no surrogates, at
+// most U+10FFFF).
 std::size_t utf8_length(std::string_view text, std::size_t at) noexcept {
     const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
     const auto continuation = [&](std::size_t i, std::uint8_t low, std::uint8_t high) {
@@ -200,7 +201,8 @@ class Document::Parser {
         if (at_ >= text_.size())
             return bad("a string in the JSON body is not closed");
         if (text_[at_] == '"') {
-            const Token token{false, static_cast<std::uint32_t>(start), static_cast<std::uint32_t>(at_ - start)};
+            const Token token{false, static_cast<std::uint32_t>(start),
+                              static_cast<std::uint32_t>(at_ - start)};
             ++at_;
             return token;
         }
@@ -217,7 +219,8 @@ class Document::Parser {
         }
         if (!eat('"'))
             return bad("a string in the JSON body is not closed");
-        return Token{true, static_cast<std::uint32_t>(out), static_cast<std::uint32_t>(d_.unescaped_.size() - out)};
+        return Token{true, static_cast<std::uint32_t>(out),
+                     static_cast<std::uint32_t>(d_.unescaped_.size() - out)};
     }
 
     Status plain() {
@@ -399,7 +402,8 @@ Type Value::type() const noexcept {
 
 std::string_view Value::text() const noexcept {
     const auto& node = document_->nodes_[index_];
-    const std::string_view base = node.text_escaped ? std::string_view(document_->unescaped_) : document_->text_;
+    const std::string_view base =
+        node.text_escaped ? std::string_view(document_->unescaped_) : document_->text_;
     return base.substr(node.text_at, node.text_size);
 }
 
@@ -410,7 +414,8 @@ std::string_view Value::raw() const noexcept {
 
 std::string_view Value::name() const noexcept {
     const auto& node = document_->nodes_[index_];
-    const std::string_view base = node.name_escaped ? std::string_view(document_->unescaped_) : document_->text_;
+    const std::string_view base =
+        node.name_escaped ? std::string_view(document_->unescaped_) : document_->text_;
     return base.substr(node.name_at, node.name_size);
 }
 
@@ -463,7 +468,8 @@ Status check_members(const Value& object, std::initializer_list<std::string_view
         return fail(Code::InvalidField, "a JSON object is expected here");
     for (const Value member : object)
         if (std::find(allowed.begin(), allowed.end(), member.name()) == allowed.end())
-            return fail(Code::UnknownField, "the object has a member that this operation does not know; remove it");
+            return fail(Code::UnknownField,
+                        "the object has a member that this operation does not know; remove it");
     return {};
 }
 
@@ -621,7 +627,8 @@ Status append_canonical(std::string& out, const Value& value) {
         std::vector<Value> members;
         for (const Value member : value)
             members.push_back(member);
-        std::sort(members.begin(), members.end(), [](const Value& a, const Value& b) { return a.name() < b.name(); });
+        std::sort(members.begin(), members.end(),
+                  [](const Value& a, const Value& b) { return a.name() < b.name(); });
         out.push_back('{');
         for (std::size_t i = 0; i < members.size(); ++i) {
             if (i > 0)

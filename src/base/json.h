@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// A strict JSON reader (RFC 8259) and a writer. The reader refuses what two parsers could read differently: duplicate
-// names (compared after unescaping), invalid UTF-8, lone surrogates, a byte order mark, control characters, anything after
-// the value, comments, NaN. Numbers stay tokens: the caller decides exactly, nothing becomes a
-// double. Depth, size and the number of values are bounded.
+// A strict JSON reader (RFC 8259) and a writer. The reader refuses what two parsers could read differently:
+// duplicate names (compared after unescaping), invalid UTF-8, lone surrogates, a byte order mark, control
+// characters, anything after the value, comments, NaN. Numbers stay tokens: the caller decides exactly,
+// nothing becomes a double. Depth, size and the number of values are bounded.
 //
-// A Document owns flat storage that clear() keeps, so a warmed-up reader allocates nothing. Values are indices into their
-// Document and are invalid after its next parse. Not thread-safe; one Document per thread.
+// A Document owns flat storage that clear() keeps, so a warmed-up reader allocates nothing. Values are
+// indices into their Document and are invalid after its next parse. Not thread-safe; one Document per thread.
 #pragma once
 
 #include "base/bytes.h"
@@ -43,7 +43,8 @@ class Value {
     std::string_view text() const noexcept;
     // The value as it stands in the input, for digests of what was received.
     std::string_view raw() const noexcept;
-    // A number token that is a plain non-negative integer ("0" or no leading zero, no sign, point or exponent) and fits.
+    // A number token that is a plain non-negative integer ("0" or no leading zero, no sign, point or
+    // exponent) and fits.
     std::optional<std::uint64_t> u64() const noexcept;
 
     // Members of an object or elements of an array.
@@ -80,8 +81,8 @@ class Value::Iterator {
 
 class Document {
   public:
-    // Replaces the content. The text must outlive the values that view it (strings without escapes, numbers, raw()).
-    // Errors: BadJson, TooLarge.
+    // Replaces the content. The text must outlive the values that view it (strings without escapes, numbers,
+    // raw()). Errors: BadJson, TooLarge.
     Result<Value> parse(std::string_view text, const Limits& limits = {});
 
   private:
@@ -91,9 +92,9 @@ class Document {
         Type type;
         bool name_escaped; // the name lies in unescaped_
         bool text_escaped;
-        std::uint32_t next;         // index of the next sibling, or 0
-        std::uint32_t first;        // first child, or 0
-        std::uint32_t count;        // children
+        std::uint32_t next;  // index of the next sibling, or 0
+        std::uint32_t first; // first child, or 0
+        std::uint32_t count; // children
         std::uint32_t name_at, name_size;
         std::uint32_t text_at, text_size; // string content or number token
         std::uint32_t raw_at, raw_size;
@@ -106,11 +107,12 @@ class Document {
     std::vector<std::uint32_t> order_; // scratch for the duplicate check
 };
 
-// Refuses members other than those allowed: `check_members(v, {"to", "value"})`. Error: UnknownField (with the fixed text),
-// or InvalidField when v is no object.
+// Refuses members other than those allowed: `check_members(v, {"to", "value"})`. Error: UnknownField (with
+// the fixed text), or InvalidField when v is no object.
 Status check_members(const Value& object, std::initializer_list<std::string_view> allowed);
 
-// Appends JSON to a string. Keys and structure are the caller's; strings are escaped, the rest is written as it is.
+// Appends JSON to a string. Keys and structure are the caller's; strings are escaped, the rest is written as
+// it is.
 class Writer {
   public:
     explicit Writer(std::string& out) noexcept : out_(out) {}
@@ -140,8 +142,9 @@ class Writer {
 
 void append_escaped(std::string& out, std::string_view text); // with quotes
 
-// Canonical form (RFC 8785, restricted): names sorted by their bytes, no white space. Only what the project's own formats
-// use is accepted: strings, booleans, null, arrays, objects, and integers up to 2^53 − 1; another number is BadJson.
+// Canonical form (RFC 8785, restricted): names sorted by their bytes, no white space. Only what the project's
+// own formats use is accepted: strings, booleans, null, arrays, objects, and integers up to 2^53 − 1; another
+// number is BadJson.
 Result<std::string> canonical(const Value& value);
 
 } // namespace redoubt::json

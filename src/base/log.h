@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One line of JSON per event on stderr, for the host-side programs and the enclave's console. Field values are the
-// caller's: never a secret, a request body or a signed transaction. Thread-safe (one write(2) a line).
+// One line of JSON per event on stderr, for the host-side programs and the enclave's console. Field values
+// are the caller's: never a secret, a request body or a signed transaction. Thread-safe (one write(2) a
+// line).
 #pragma once
 
 #include <initializer_list>

@@ -16,9 +16,9 @@ namespace redoubt {
 
 namespace {
 
-// Secrets are small and many (a cache of opened keys), so pages are shared: size classes of 32·2^k up to 4096 bytes, cut
-// from locked slabs; larger secrets get pages of their own. Free blocks hold the free list's next pointer and are otherwise
-// zero.
+// Secrets are small and many (a cache of opened keys), so pages are shared: size classes of 32·2^k up to 4096
+// bytes, cut from locked slabs; larger secrets get pages of their own. Free blocks hold the free list's next
+// pointer and are otherwise zero.
 constexpr std::size_t kSmallest = 32;
 constexpr std::size_t kClasses = 8; // 32 … 4096
 constexpr std::size_t kSlab = 64 * 1024;
@@ -46,7 +46,8 @@ std::uint8_t* map_locked(std::size_t size) {
     void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         no_memory();
-    // Where RLIMIT_MEMLOCK forbids locking, the page is still kept out of dumps and wiped; harden_process reports the limit.
+    // Where RLIMIT_MEMLOCK forbids locking, the page is still kept out of dumps and wiped; harden_process
+    // reports the limit.
     (void)mlock(memory, size);
     (void)madvise(memory, size, MADV_DONTDUMP);
     (void)madvise(memory, size, MADV_WIPEONFORK);
@@ -198,7 +199,8 @@ void wipe(std::string& text) noexcept {
 }
 
 bool harden_process(bool lock_all) noexcept {
-    // Only possible before OpenSSL's first allocation; refused quietly afterwards (tests that call this late).
+    // Only possible before OpenSSL's first allocation; refused quietly afterwards (tests that call this
+    // late).
     (void)CRYPTO_set_mem_functions(wiping_malloc, wiping_realloc, wiping_free);
     const rlimit none{0, 0};
     (void)setrlimit(RLIMIT_CORE, &none);

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// AWS Signature Version 4: signing (Authorization header), and verification for stand-ins. One canonicaliser
+// serves both. Specification: AWS "Signature Version 4 signing process"; tested on aws-c-auth's suite.
+#pragma once
+
+#include "aws/credentials.h"
+#include "base/result.h"
+#include "net/http.h"
+
+#include <functional>
+
+namespace redoubt::aws {
+
+struct SigV4Options {
+    std::string region, service;
+    bool normalise_path = true;      // false for S3
+    bool sign_body_header = true;    // adds and signs x-amz-content-sha256
+    bool omit_session_token = false; // add the token header unsigned, after signing
+};
+
+// Adds x-amz-date, x-amz-security-token, x-amz-content-sha256 and authorization to `request`, which must have
+// its authority. Headers never signed: user-agent, connection, expect, transfer-encoding, x-amzn-trace-id.
+// Refuses requests that carry x-amz-date, x-amz-content-sha256 or authorization already. Error: InvalidField.
+Status sign_sigv4(net::HttpRequest& request, const Credentials& credentials, const SigV4Options& options,
+                  UnixMs now);
+
+std::string sigv4_canonical_request(const net::HttpRequest& request, const std::string& signed_headers,
+                                    const SigV4Options& options, const std::string& payload_hash);
+
+// Verification, as a service does it. The look-up returns the secret for an access key id (and checks the
+// token).
+struct SigV4Identity {
+    std::string access_key_id, region, service;
+};
+struct SigV4Failure {
+    std::string type; // "InvalidSignatureException", "UnrecognizedClientException",
+                      // "MissingAuthenticationTokenException" …
+    std::string message;
+};
+using SecretLookup = std::function<std::expected<Secret, SigV4Failure>(const std::string& access_key_id,
+                                                                       std::string_view session_token)>;
+std::expected<SigV4Identity, SigV4Failure> verify_sigv4(const net::HttpRequest& request,
+                                                        const SecretLookup& lookup, UnixMs now);
+
+} // namespace redoubt::aws

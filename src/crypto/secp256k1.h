@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// ECDSA over secp256k1 by libsecp256k1: RFC 6979 nonces, low s (EIP-2), recoverable.
+#pragma once
+
+#include "base/result.h"
+#include "base/secret.h"
+
+#include <memory>
+
+struct secp256k1_context_struct; // of libsecp256k1
+
+namespace redoubt::crypto {
+
+using PublicKey = ByteArray<64>; // x ‖ y, big-endian, without the 0x04
+
+struct Signature {
+    Hash32 r, s;           // big-endian; s ≤ n/2
+    std::uint8_t y_parity; // 0 or 1: parity of R's y after s was made low
+    bool operator==(const Signature&) const = default;
+};
+
+// Owns a blinded context. The const members are thread-safe; blind() is not.
+class Secp256k1 {
+  public:
+    // `seed` blinds the context against side channels (secp256k1_context_randomize).
+    explicit Secp256k1(const Hash32& seed);
+    ~Secp256k1();
+    Secp256k1(const Secp256k1&) = delete;
+    Secp256k1& operator=(const Secp256k1&) = delete;
+
+    void blind(const Hash32& seed);
+
+    // Is this 32 bytes, and 0 < k < n?
+    bool valid_key(const Secret& key) const noexcept;
+    // Error: KeyInvalid.
+    Result<PublicKey> public_key(const Secret& key) const;
+    // Deterministic: the same key and digest give the same bytes everywhere. Error: KeyInvalid,
+    // SigningFailed.
+    Result<Signature> sign(const Secret& key, const Hash32& digest) const;
+    // Low-s signatures only, as Ethereum accepts them.
+    bool verify(const PublicKey& key, const Hash32& digest, const Signature& signature) const noexcept;
+    // Error: InvalidField.
+    Result<PublicKey> recover(const Hash32& digest, const Signature& signature) const;
+
+  private:
+    secp256k1_context_struct* context_;
+};
+
+} // namespace redoubt::crypto

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ethereum transactions as values: legacy (with and without EIP-155), EIP-2930, EIP-1559; later types join
+// here. Knows nothing of keys or transport. Serialisation: RLP (ethereum/rlp.h), typed envelopes (EIP-2718).
+#pragma once
+
+#include "ethereum/address.h"
+#include "ethereum/uint256.h"
+
+namespace redoubt::ethereum {
+
+enum class TransactionType : std::uint8_t { Legacy = 0, AccessList = 1, DynamicFee = 2 };
+
+struct AccessListEntry {
+    Address address;
+    std::vector<Hash32> storage_keys;
+    bool operator==(const AccessListEntry&) const = default;
+};
+
+struct Transaction {
+    TransactionType type = TransactionType::Legacy;
+    std::optional<Uint256> chain_id;  // nullopt: legacy without replay protection (v = 27/28)
+    std::uint64_t nonce = 0;          // < 2^64 − 1 (EIP-2681)
+    Uint256 gas_price;                // legacy and 2930
+    Uint256 max_priority_fee_per_gas; // 1559
+    Uint256 max_fee_per_gas;          // 1559; ≥ max_priority_fee_per_gas
+    std::uint64_t gas = 0;
+    std::optional<Address> to; // nullopt: contract creation
+    Uint256 value;             // wei
+    Bytes data;
+    std::vector<AccessListEntry> access_list; // 2930, 1559
+    bool operator==(const Transaction&) const = default;
+};
+
+struct SignedTransaction {
+    Transaction transaction;
+    crypto::Signature signature;
+};
+
+// Rules that hold whatever the source: nonce, fee order, chain id in typed transactions non-zero and small
+// enough for v, init code at most 49,152 bytes (EIP-3860). Intrinsic gas is the node's business. Error:
+// BadTransaction.
+Status validate(const Transaction& transaction);
+
+Hash32 signing_hash(const Transaction& transaction);
+Bytes serialise(const Transaction& transaction, const crypto::Signature& signature); // the raw transaction
+Hash32 transaction_hash(ByteView raw) noexcept;                                      // keccak256
+// 27/28, or 35 + 2·chainId + parity (EIP-155), or the parity for typed transactions.
+Uint256 v_of(const Transaction& transaction, std::uint8_t y_parity) noexcept;
+
+// A raw signed transaction; every rule of the yellow paper's encoding (minimal integers, no trailing bytes, r
+// and s in range, low s). Errors: BadTransaction, UnsupportedType.
+Result<SignedTransaction> parse_signed_transaction(ByteView raw);
+
+} // namespace redoubt::ethereum

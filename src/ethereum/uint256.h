@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Exact unsigned 256-bit integers: what amounts and fees are. Only what transactions need: text forms,
+// comparison, addition and multiplication that report overflow.
+#pragma once
+
+#include "base/bytes.h"
+
+#include <compare>
+
+namespace redoubt::ethereum {
+
+struct Uint256 {
+    std::array<std::uint64_t, 4> limbs{}; // least significant first
+
+    constexpr Uint256() = default;
+    constexpr Uint256(std::uint64_t value) noexcept : limbs{value, 0, 0, 0} {} // NOLINT: an integer is one
+    bool is_zero() const noexcept;
+    bool fits_u64() const noexcept;
+    bool operator==(const Uint256&) const = default;
+    std::strong_ordering operator<=>(const Uint256& other) const noexcept;
+};
+
+std::optional<Uint256> add(const Uint256& a, const Uint256& b) noexcept; // nullopt: overflow
+std::optional<Uint256> multiply(const Uint256& a, const Uint256& b) noexcept;
+
+ByteArray<32> to_big_endian(const Uint256& value) noexcept;
+std::optional<Uint256> from_big_endian(ByteView bytes) noexcept; // up to 32 bytes
+Bytes to_minimal_big_endian(const Uint256& value);               // zero is empty (RLP)
+
+std::string to_decimal(const Uint256& value);
+std::string to_quantity(const Uint256& value);                         // "0x1f", zero is "0x0"
+std::optional<Uint256> from_decimal(std::string_view digits) noexcept; // digits only, no leading zero but "0"
+std::optional<Uint256>
+from_quantity(std::string_view text) noexcept; // "0x", then hex digits, no leading zero but "0x0"
+
+} // namespace redoubt::ethereum

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// HTTP/1.1 messages (RFC 9110, RFC 9112) and strict, incremental parsers for both directions. Refused: bare
+// LF, obs-fold, white space before a colon, both Content-Length and Transfer-Encoding, several or signed
+// Content-Length values, chunk extensions, transfer codings other than a single "chunked", HTTP/1.0 requests
+// with Transfer-Encoding, request targets other than origin-form, and control characters anywhere.
+#pragma once
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace redoubt::net {
+
+struct Header {
+    std::string name;  // lower-case
+    std::string value; // surrounding white space removed
+};
+
+struct HttpRequest {
+    std::string method; // as sent; token
+    std::string target; // origin-form, as sent: path and query
+    std::string path;   // target up to '?', undecoded
+    std::string query;  // after '?', undecoded; empty without
+    bool has_query = false;
+    std::string authority; // the one Host header's value, as sent
+    std::vector<Header> headers;
+    Bytes body;
+    bool keep_alive = true;
+    bool expect_continue = false;
+
+    // The first value of a header, or empty. Names are lower-case.
+    std::string_view header(std::string_view name) const noexcept;
+    std::size_t count(std::string_view name) const noexcept;
+};
+
+struct HttpResponse {
+    int status = 200;
+    std::vector<Header> headers; // content-length, date and connection are the server's business
+    Bytes body;
+
+    std::string_view header(std::string_view name) const noexcept;
+    static HttpResponse json(int status, std::string body);
+    static HttpResponse text(int status, std::string body);
+    // {"error": sentence, "code": name} with the code's status.
+    static HttpResponse error(Code code, std::string_view sentence);
+    static HttpResponse error(const Error& e) { return error(e.code, e.text.view()); }
+};
+
+struct HttpLimits {
+    std::size_t request_line = 8 * 1024;
+    std::size_t header_bytes = 32 * 1024; // all header lines together
+    std::size_t headers = 100;
+    std::size_t body = 1 << 20;
+};
+
+// Feed bytes as they come; one message at a time. Bytes that belong to the next message are not consumed.
+class HttpParser {
+  public:
+    enum class Kind { Request, Response };
+    explicit HttpParser(Kind kind, HttpLimits limits = {});
+
+    // Consumes from `input`; returns how many bytes. After done() or an error nothing more is consumed.
+    // Errors: BadRequest, TooLarge, UriTooLong, HeadersTooLarge, HttpVersion, NotImplemented, (responses:
+    // BadRequest).
+    Result<std::size_t> feed(ByteView input);
+    bool head_done() const noexcept; // request line and headers are complete
+    bool done() const noexcept;
+    bool started() const noexcept; // some byte of this message was read
+    // Responses without a length end with the connection: tell the parser that it ended. Error: BadRequest
+    // (cut short).
+    Status finish();
+    // For responses to HEAD.
+    void expect_no_body() noexcept;
+
+    HttpRequest take_request(); // resets for the next message
+    HttpResponse take_response();
+    const HttpRequest& request() const noexcept { return request_; }
+
+  private:
+    Status line(std::string_view text);
+    enum class State {
+        Start,
+        Headers,
+        Body,
+        ChunkSize,
+        ChunkData,
+        ChunkEnd,
+        Trailers,
+        UntilClose,
+        Done,
+        Failed
+    };
+    Kind kind_;
+    HttpLimits limits_;
+    State state_ = State::Start;
+    HttpRequest request_;
+    HttpResponse response_;
+    std::string line_;
+    std::size_t header_bytes_ = 0;
+    std::uint64_t remaining_ = 0;
+    bool no_body_ = false;
+};
+
+// Serialises with content-length; `keep_alive` false adds "connection: close".
+Bytes serialise_response(const HttpResponse& response, bool keep_alive, bool head_only = false);
+Bytes serialise_request(const HttpRequest& request); // host header from authority
+
+} // namespace redoubt::net

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// An HTTP server on an event loop. Connections speak HTTP/1.1 with keep-alive and pipelining (answers in
+// request order); HTTP/2 will share this interface. The handler gets a whole request and answers now or
+// later, from the loop's thread.
+#pragma once
+
+#include "net/event_loop.h"
+#include "net/http.h"
+#include "net/tls.h"
+
+#include <functional>
+#include <memory>
+
+namespace redoubt::net {
+
+struct HttpServerOptions {
+    HttpLimits limits;
+    std::size_t max_connections = 4096; // beyond: accepted and closed at once
+    std::size_t max_pipelined =
+        64; // requests in work on one connection; beyond, reading stops until one is answered
+    int handshake_timeout_ms = 10'000;
+    int request_timeout_ms = 15'000; // from a request's first byte to its last
+    int idle_timeout_ms = 120'000;
+    int write_timeout_ms = 30'000; // a client that does not read
+    std::string server_name;       // "server" header; empty: none
+};
+
+class HttpServer {
+  public:
+    // Answers exactly once; a second call is ignored; calling it after the client went away does nothing. If
+    // it is destroyed unanswered the client gets 500. Copyable. Loop thread only.
+    class Responder {
+      public:
+        void operator()(HttpResponse response) const;
+        bool client_gone() const noexcept;
+
+      private:
+        friend class HttpServer;
+        struct State;
+        std::shared_ptr<State> state_;
+    };
+    using Handler = std::function<void(HttpRequest request, Responder respond)>;
+
+    // `tls` null: plain HTTP. The loop and context outlive the server.
+    HttpServer(EventLoop& loop, Fd listener, const TlsContext* tls, HttpServerOptions options,
+               Handler handler);
+    ~HttpServer();
+
+    std::size_t connections() const noexcept;
+    // Stops accepting; open connections get "connection: close" with their next answer; `done` is called when
+    // all are gone or after the time limit.
+    void drain(int timeout_ms, std::function<void()> done);
+
+  private:
+    struct Impl;
+    std::shared_ptr<Impl> impl_;
+};
+
+} // namespace redoubt::net
