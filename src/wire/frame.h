@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Frames between gateway and enclave on a byte stream (vsock or unix socket), big-endian:
+//     u32 length of what follows (9 … kMaxFrame) | u8 kind | u64 id | payload
+// The gateway chooses ids; a reply carries its request's id and may overtake others. docs/formats/wire.md.
+#pragma once
+
+#include "base/cursor.h"
+#include "base/result.h"
+
+namespace redoubt::wire {
+
+inline constexpr std::size_t kMaxFrame = 4 * 1024 * 1024;
+inline constexpr std::size_t kFrameHead = 13;
+
+enum class Kind : std::uint8_t {
+    Hello = 1,       // who are you: answered with a JSON description
+    Manifest = 2,    // payload: the manifest's bytes; taken once
+    Credentials = 3, // AWS credentials for KMS calls
+    VaultCreate = 4, // no payload; the reply's records hold the sealed vault
+    VaultOpen = 5,   // payload: a sealed vault record
+    Request = 6,     // a client's request
+    Probe = 7,       // sign with a key of the enclave's own: is it able to work?
+    Reply = 0x80,
+};
+
+struct Frame {
+    Kind kind;
+    std::uint64_t id;
+    ByteView payload; // views the reader's buffer until its next feed()
+};
+
+// Cuts a byte stream into frames. Not thread-safe.
+class FrameReader {
+  public:
+    // Room to read into; then commit what arrived.
+    std::span<std::uint8_t> space(std::size_t at_least = 64 * 1024);
+    void commit(std::size_t n) noexcept { filled_ += n; }
+    // The next whole frame, nullopt when more bytes are needed. Error: BadRequest (length out of range,
+    // unknown kind): the stream is lost and must be closed.
+    Result<std::optional<Frame>> next();
+
+  private:
+    Bytes buffer_;
+    std::size_t start_ = 0, filled_ = 0;
+};
+
+// Appends a frame's head and returns where the payload begins; end_frame fills in the length.
+std::size_t begin_frame(Bytes& out, Kind kind, std::uint64_t id);
+void end_frame(Bytes& out, std::size_t payload_at) noexcept;
+
+} // namespace redoubt::wire

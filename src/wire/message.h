@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the frames carry. Every field is bounded; a message with anything left over is refused.
+// docs/formats/wire.md.
+//
+// Views in decoded messages point into the frame.
+#pragma once
+
+#include "base/clock.h"
+#include "base/secret.h"
+#include "wire/frame.h"
+
+#include <string>
+#include <vector>
+
+namespace redoubt::wire {
+
+inline constexpr std::size_t kMaxBody = 1 << 20;
+inline constexpr std::size_t kMaxHeaders = 16;
+inline constexpr std::size_t kMaxAttachments = 8;
+inline constexpr std::size_t kMaxAttachment = 64 * 1024; // Secrets Manager's largest secret
+
+// Things that the gateway keeps for the enclave, or fetches for it.
+enum class ItemKind : std::uint8_t {
+    KeyRecord = 1,           // name: key id
+    VaultRecord = 2,         // name: vault id in hex
+    ReferenceCiphertext = 3, // name: secret id; bytes: what Secrets Manager returned
+    Credentials = 4,         // only ever asked for; sent as a Credentials message
+};
+
+struct Item {
+    ItemKind kind;
+    std::string_view name;
+    ByteView bytes;
+};
+
+// Who the gateway says is asking. Proofs that the enclave checks itself (signatures) travel in the headers.
+struct Principal {
+    std::string_view host_name; // "host" principal's name as the gateway vouches for it; empty: anonymous
+};
+
+struct HeaderView {
+    std::string_view name, value; // content-type, content-digest, signature, signature-input: unchanged
+};
+
+struct Request {
+    std::string_view method, authority, path, query;
+    bool has_query = false;
+    std::uint32_t deadline_ms = 0; // from receipt; the enclave does not begin work after it; 0: none
+    std::vector<HeaderView> headers;
+    Principal principal;
+    ByteView body;
+    std::vector<Item> items; // attached because an earlier reply asked for them
+};
+
+void encode_request(Bytes& out, const Request& request); // payload only
+Result<Request> decode_request(ByteView payload);        // Error: BadRequest
+
+struct CredentialsMessage {
+    std::string access_key_id;
+    Secret secret_access_key, session_token;
+    UnixMs expires = 0;
+};
+void encode_credentials(Bytes& out, const CredentialsMessage& credentials); // the caller wipes `out`
+Result<CredentialsMessage> decode_credentials(ByteView payload);
+
+enum class ContentType : std::uint8_t { None = 0, Json = 1, Text = 2 };
+
+struct Reply {
+    // An HTTP status for the client; or kNeeds: nothing was done, send the request again with the items
+    // listed.
+    std::uint16_t status = 200;
+    ContentType content_type = ContentType::Json;
+    std::string body;
+    struct Record {
+        ItemKind kind;
+        std::string name;
+        Bytes bytes;
+    };
+    std::vector<Record> records; // to be stored durably before the client is answered
+    struct Need {
+        ItemKind kind;
+        std::string name;
+    };
+    std::vector<Need> needs;
+};
+inline constexpr std::uint16_t kNeeds = 0;
+
+void encode_reply(Bytes& out, const Reply& reply); // payload only
+Result<Reply> decode_reply(ByteView payload);
+
+// {"error": sentence, "code": name}; the error's context is dropped.
+Reply error_reply(const Error& error);
+
+} // namespace redoubt::wire
