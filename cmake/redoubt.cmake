@@ -7,8 +7,8 @@ target_compile_options(redoubt_settings INTERFACE
   -Wimplicit-fallthrough -Wcast-qual -Wformat=2 -Werror
   -fstack-protector-strong -fno-omit-frame-pointer)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  # g++ 12 reports these two inside its own <string> and <vector> when it inlines them.
-  target_compile_options(redoubt_settings INTERFACE -Wno-restrict -Wno-stringop-overflow)
+  # g++ 12 reports these inside its own <string>, <vector>, <optional> and <expected> when it inlines them.
+  target_compile_options(redoubt_settings INTERFACE -Wno-restrict -Wno-stringop-overflow -Wno-maybe-uninitialized)
 endif()
 target_compile_definitions(redoubt_settings INTERFACE
   $<$<CONFIG:Release>:_FORTIFY_SOURCE=2>

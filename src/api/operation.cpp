@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/operation.h"
+
+#include <algorithm>
+#include <cctype>
+
+namespace redoubt::api {
+
+namespace {
+
+constexpr std::size_t kMaxSecretId = 2048; // Secrets Manager: SecretId
+constexpr json::Limits kBodyLimits{.bytes = 1 << 20, .depth = 32, .values = 1 << 16};
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
+    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
+               return std::tolower(static_cast<unsigned char>(x)) ==
+                      std::tolower(static_cast<unsigned char>(y));
+           });
+}
+
+std::string_view trimmed(std::string_view text) noexcept {
+    while (!text.empty() && (text.front() == ' ' || text.front() == '\t'))
+        text.remove_prefix(1);
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\t'))
+        text.remove_suffix(1);
+    return text;
+}
+
+// application/json, with no parameter or charset=utf-8.
+Status need_json(std::string_view content_type, bool may_be_absent) {
+    if (content_type.empty() && may_be_absent)
+        return {};
+    const std::size_t semicolon = content_type.find(';');
+    const std::string_view type = trimmed(content_type.substr(0, semicolon));
+    std::string_view parameter;
+    if (semicolon != std::string_view::npos)
+        parameter = trimmed(content_type.substr(semicolon + 1));
+    if (!equal_ignoring_case(type, "application/json") ||
+        !(parameter.empty() || equal_ignoring_case(parameter, "charset=utf-8")))
+        return fail(Code::UnsupportedMedia, "send the body as content-type: application/json");
+    return {};
+}
+
+Status need_method(const Request& request, std::string_view method, FixedText text) {
+    if (request.method != method)
+        return fail(Code::MethodNotAllowed, text);
+    return {};
+}
+
+Status no_query(const Request& request) {
+    if (request.has_query)
+        return fail(Code::UnknownField, "this route takes no query; remove it");
+    return {};
+}
+
+Result<Bytes> parse_nonce(std::string_view text) {
+    if (text.starts_with("0x"))
+        text.remove_prefix(2);
+    if (text.empty() || text.size() > 2 * kMaxNonce)
+        return fail(Code::InvalidField, "nonce must be 1 to 512 bytes in hexadecimal");
+    auto bytes = from_hex(text);
+    if (!bytes)
+        return fail(Code::InvalidField, "nonce must be 1 to 512 bytes in hexadecimal");
+    return std::move(*bytes);
+}
+
+// The query "nonce=HEX" and nothing else.
+Result<std::optional<Bytes>> nonce_query(const Request& request) {
+    if (!request.has_query)
+        return std::nullopt;
+    constexpr std::string_view kName = "nonce=";
+    if (!request.query.starts_with(kName) || request.query.find('&') != std::string_view::npos)
+        return fail(Code::UnknownField, "the only query member that this route knows is nonce");
+    REDOUBT_TRY(auto nonce, parse_nonce(request.query.substr(kName.size())));
+    return nonce;
+}
+
+Result<json::Value> parse_body(const Request& request, json::Document& scratch) {
+    if (request.body.empty())
+        return fail(Code::BadJson, "the request has no body; send a JSON object");
+    REDOUBT_TRY(const json::Value body, scratch.parse(request.body, kBodyLimits));
+    if (!body.is_object())
+        return fail(Code::BadJson, "the body must be a JSON object");
+    return body;
+}
+
+Result<Operation> create_key(const Request& request, json::Document& scratch) {
+    REDOUBT_CHECK(no_query(request));
+    CreateKey out;
+    if (request.body.empty())
+        return out;
+    REDOUBT_CHECK(need_json(request.content_type, false));
+    REDOUBT_TRY(const json::Value body, parse_body(request, scratch));
+    REDOUBT_CHECK(json::check_members(body, {"exportable", "nonce"}));
+    if (const auto exportable = body.get("exportable")) {
+        if (!exportable->is_bool())
+            return fail(Code::InvalidField, "exportable must be true or false");
+        out.exportable = exportable->boolean();
+    }
+    if (const auto nonce = body.get("nonce")) {
+        if (!nonce->is_string())
+            return fail(Code::InvalidField, "nonce must be 1 to 512 bytes in hexadecimal");
+        REDOUBT_TRY(out.nonce, parse_nonce(nonce->text()));
+    }
+    return out;
+}
+
+Result<Operation> sign_transaction(const Request& request, std::string_view key_id, json::Document& scratch) {
+    REDOUBT_CHECK(need_method(request, "POST", "signing is a POST"));
+    REDOUBT_CHECK(no_query(request));
+    REDOUBT_CHECK(need_json(request.content_type, false));
+    REDOUBT_TRY(const json::Value body, parse_body(request, scratch));
+    REDOUBT_CHECK(json::check_members(body, {"transaction"}));
+    const auto transaction = body.get("transaction");
+    if (!transaction)
+        return fail(Code::MissingField, "the body needs a member transaction");
+    REDOUBT_TRY(auto parsed, ethereum::transaction_from_json(*transaction));
+    return SignTransaction{key_id, std::move(parsed)};
+}
+
+Result<Operation> keys_route(const Request& request, json::Document& scratch) {
+    constexpr std::string_view kPrefix = "/v1/keys/";
+    constexpr std::string_view kSign = "/sign-transaction";
+    if (request.path == "/v1/keys") {
+        REDOUBT_CHECK(need_method(request, "POST", "keys are created with POST and listed with GET"));
+        return create_key(request, scratch);
+    }
+    std::string_view id = request.path.substr(kPrefix.size());
+    if (id.ends_with(kSign)) {
+        id.remove_suffix(kSign.size());
+        if (!id.empty() && id.find('/') == std::string_view::npos)
+            return sign_transaction(request, id, scratch);
+    } else if (!id.empty() && id.find('/') == std::string_view::npos) {
+        REDOUBT_CHECK(need_method(request, "GET", "a key is shown with GET"));
+        REDOUBT_TRY(auto nonce, nonce_query(request));
+        return DescribeKey{id, std::move(nonce)};
+    }
+    return fail(Code::NotFound, "there is no such route; docs/api.md lists them");
+}
+
+Result<std::string_view> secret_id(const json::Value& body) {
+    const auto id = body.get("secret_id");
+    if (!id || !id->is_string() || id->text().empty() || id->text().size() > kMaxSecretId)
+        return fail(Code::InvalidField, "secret_id must be a secret's name or ARN");
+    return id->text();
+}
+
+Result<Operation> reference_sign(const Request& request, json::Document& scratch) {
+    REDOUBT_CHECK(need_json(request.content_type, true));
+    REDOUBT_TRY(const json::Value body, parse_body(request, scratch));
+    const auto payload = body.get("transaction_payload");
+    if (!payload || !body.get("secret_id"))
+        return fail(Code::MissingField, "transaction_payload or secret_id are missing");
+    REDOUBT_CHECK(json::check_members(body, {"transaction_payload", "secret_id"}));
+    REDOUBT_TRY(const auto id, secret_id(body));
+    REDOUBT_TRY(auto parsed, ethereum::transaction_from_reference_json(*payload));
+    return ReferenceSignTransaction{id, std::move(parsed)};
+}
+
+Result<Operation> reference_hash(const Request& request, json::Document& scratch) {
+    REDOUBT_CHECK(need_json(request.content_type, true));
+    REDOUBT_TRY(const json::Value body, parse_body(request, scratch));
+    const auto hash = body.get("hash");
+    if (!hash || !body.get("secret_id"))
+        return fail(Code::MissingField, "hash or secret_id are missing");
+    REDOUBT_CHECK(json::check_members(body, {"hash", "secret_id"}));
+    REDOUBT_TRY(const auto id, secret_id(body));
+    ReferenceSignHash out{id, {}};
+    std::string_view digits = hash->is_string() ? hash->text() : std::string_view();
+    if (digits.starts_with("0x"))
+        digits.remove_prefix(2);
+    if (!from_hex_exact(digits, out.hash))
+        return fail(Code::InvalidField, "Hash must be 32 bytes (64 hex chars)");
+    return out;
+}
+
+Result<Operation> reference_generate(const Request& request, json::Document& scratch) {
+    REDOUBT_CHECK(need_json(request.content_type, true));
+    REDOUBT_TRY(const json::Value body, parse_body(request, scratch));
+    const auto id = body.get("key_id");
+    if (!id)
+        return fail(Code::MissingField, "Missing 'key_id' field");
+    REDOUBT_CHECK(json::check_members(body, {"key_id"}));
+    if (!id->is_string() || id->text().empty() || id->text().size() > 2048)
+        return fail(Code::InvalidField, "key_id must be a KMS key's ARN or id");
+    return ReferenceGenerateKey{id->text()};
+}
+
+bool is_ours(std::string_view path) noexcept {
+    return path == "/v1" || path.starts_with("/v1/") || path == "/health" || path == "/healthz";
+}
+
+} // namespace
+
+bool is_legacy_path(std::string_view path) noexcept {
+    return !is_ours(path) && path != "/" && path != "/sign_transaction" && path != "/sign_hash" &&
+           path != "/generate_key";
+}
+
+Result<Operation> parse_operation(const Request& request, json::Document& scratch) {
+    if (request.path == "/v1/attestation") {
+        REDOUBT_CHECK(need_method(request, "GET", "an attestation is asked for with GET"));
+        REDOUBT_TRY(auto nonce, nonce_query(request));
+        if (!nonce)
+            return fail(Code::MissingField,
+                        "the query needs nonce=HEX, so that the document is shown to be fresh");
+        return Attest{std::move(*nonce)};
+    }
+    if (request.path == "/v1/keys" || request.path.starts_with("/v1/keys/"))
+        return keys_route(request, scratch);
+    if (is_ours(request.path))
+        return fail(Code::NotFound, "there is no such route; docs/api.md lists them");
+    if (request.method != "POST") {
+        if (is_legacy_path(request.path))
+            return fail(Code::NotFound, "there is no such route; docs/api.md lists them");
+        return fail(Code::MethodNotAllowed, "this route takes POST");
+    }
+    if (request.path == "/sign_hash")
+        return reference_hash(request, scratch);
+    if (request.path == "/generate_key")
+        return reference_generate(request, scratch);
+    return reference_sign(request, scratch);
+}
+
+} // namespace redoubt::api

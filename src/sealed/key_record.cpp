@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sealed/key_record.h"
+
+#include "base/cursor.h"
+#include "crypto/aead.h"
+#include "crypto/hash.h"
+
+namespace redoubt::sealed {
+
+namespace {
+
+constexpr std::string_view kMagic = "RDKY";
+constexpr std::uint16_t kVersion = 1;
+constexpr std::string_view kSealInfo = "redoubt key record v1";
+constexpr std::size_t kPrivateKey = 32;
+
+std::unexpected<Error> refused() {
+    return fail(Code::RecordInvalid,
+                "the sealed key record is damaged, of an unknown version, or not of this vault");
+}
+
+void encode_head(Bytes& out, const KeyHead& head, const Hash32& salt) {
+    Writer(out)
+        .bytes(as_bytes(kMagic))
+        .u16(kVersion)
+        .u32(head.revision)
+        .u64(head.epoch)
+        .bytes(head.vault)
+        .bytes(head.id)
+        .u8(static_cast<std::uint8_t>(head.algorithm))
+        .bytes(head.address)
+        .bytes(head.policy_digest)
+        .u32(head.flags)
+        .u64(static_cast<std::uint64_t>(head.created))
+        .bytes(salt);
+}
+
+struct Parts {
+    KeyHead head;
+    Hash32 salt;
+    ByteView authenticated, ciphertext;
+};
+
+Result<Parts> parse(ByteView record) {
+    Cursor cursor(record);
+    Parts parts;
+    const auto magic = cursor.take(kMagic.size());
+    const std::uint16_t version = cursor.u16();
+    if (as_text(magic) != kMagic || version != kVersion)
+        return refused();
+    parts.head.revision = cursor.u32();
+    parts.head.epoch = cursor.u64();
+    parts.head.vault = cursor.array<16>();
+    parts.head.id = cursor.array<16>();
+    parts.head.algorithm = static_cast<Algorithm>(cursor.u8());
+    parts.head.address = cursor.array<20>();
+    parts.head.policy_digest = cursor.array<32>();
+    parts.head.flags = cursor.u32();
+    const std::uint64_t created = cursor.u64();
+    parts.salt = cursor.array<32>();
+    parts.authenticated = record.first(record.size() - cursor.rest().size());
+    parts.ciphertext = cursor.take(kPrivateKey + crypto::kAeadTagSize);
+    if (!cursor.finished() || parts.head.algorithm != Algorithm::Secp256k1 ||
+        (parts.head.flags & ~kKnownFlags) != 0 || created > static_cast<std::uint64_t>(INT64_MAX))
+        return refused();
+    parts.head.created = static_cast<UnixMs>(created);
+    return parts;
+}
+
+// Key and nonce both come from the fresh salt, so a key is never used for two messages.
+struct SealingKey {
+    Secret key;
+    ByteArray<12> nonce;
+};
+
+SealingKey sealing_key(const Secret& vault_key, const Hash32& salt) {
+    const Secret material =
+        crypto::hkdf_sha256(vault_key.view(SecretAccess("derive a record's sealing key")), salt,
+                            as_bytes(kSealInfo), crypto::kAeadKeySize + crypto::kAeadNonceSize);
+    const ByteView bytes = material.view(SecretAccess("split into sealing key and nonce"));
+    return {Secret::copy_of(bytes.first(crypto::kAeadKeySize)),
+            *to_array<12>(bytes.subspan(crypto::kAeadKeySize))};
+}
+
+template<std::size_t N>
+std::string id_text(std::string_view prefix, const ByteArray<N>& id) {
+    return std::string(prefix) + to_hex(id);
+}
+
+std::optional<ByteArray<16>> parse_id(std::string_view prefix, std::string_view text) noexcept {
+    ByteArray<16> out;
+    if (!text.starts_with(prefix))
+        return std::nullopt;
+    const std::string_view digits = text.substr(prefix.size());
+    // One spelling only: an id in upper case would be another name for the same key.
+    for (const char c : digits)
+        if (c >= 'A' && c <= 'F')
+            return std::nullopt;
+    if (!from_hex_exact(digits, out))
+        return std::nullopt;
+    return out;
+}
+
+} // namespace
+
+std::string vault_id_text(const VaultId& id) {
+    return id_text("vault-", id);
+}
+
+std::string key_id_text(const KeyId& id) {
+    return id_text("key-", id);
+}
+
+std::optional<VaultId> parse_vault_id(std::string_view text) noexcept {
+    return parse_id("vault-", text);
+}
+
+std::optional<KeyId> parse_key_id(std::string_view text) noexcept {
+    return parse_id("key-", text);
+}
+
+Result<KeyHead> read_key_head(ByteView record) {
+    REDOUBT_TRY(const Parts parts, parse(record));
+    return parts.head;
+}
+
+Bytes seal_key(const Secret& vault_key, const KeyHead& head, const Secret& private_key,
+               crypto::Random& random) {
+    const Hash32 salt = random.array<32>();
+    Bytes out;
+    encode_head(out, head, salt);
+    const SealingKey sealing = sealing_key(vault_key, salt);
+    const Bytes ciphertext =
+        crypto::aead_seal(sealing.key, sealing.nonce, out,
+                          private_key.view(SecretAccess("seal a private key into its record")));
+    append(out, ciphertext);
+    return out;
+}
+
+Result<OpenedKey> open_key(const Secret& vault_key, ByteView record) {
+    REDOUBT_TRY(const Parts parts, parse(record));
+    const SealingKey sealing = sealing_key(vault_key, parts.salt);
+    auto opened = crypto::aead_open(sealing.key, sealing.nonce, parts.authenticated, parts.ciphertext);
+    if (!opened || opened->size() != kPrivateKey)
+        return refused();
+    return OpenedKey{parts.head, std::move(*opened)};
+}
+
+} // namespace redoubt::sealed

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attested statements: what the enclave says of a key, bound to a fresh attestation document (user_data = {1,
+// purpose, SHA-256(statement)}), so that a host can't answer with a key or address of its own. The client
+// checks before it shows or uses an address. docs/formats/statement.md.
+#pragma once
+
+#include "nitro/attestation.h"
+
+#include <string>
+#include <string_view>
+
+namespace redoubt::trust {
+
+// user_data purposes.
+inline constexpr std::string_view kPurposeKey = "key-statement"; // digest of a key statement
+inline constexpr std::string_view kPurposeIdentity =
+    "identity"; // digest of the manifest's canonical form (SHA-256)
+inline constexpr std::string_view kPurposeKms = "kms-recipient"; // digest of the public key; for KMS calls
+inline constexpr std::string_view kPurposeClock = "clock";       // digest zero; the enclave asks the time
+
+struct KeyStatement {
+    std::string key_id;                     // "key-…"
+    std::string address;                    // EIP-55
+    std::string public_key;                 // "0x" and 128 hex digits
+    std::string algorithm;                  // "secp256k1"
+    std::string vault_id, vault_commitment; // hex
+    std::string policy_digest;              // hex
+    std::uint64_t epoch = 0;
+    bool exportable = false;
+    std::string nonce; // the client's, hex
+};
+
+std::string encode_statement(const KeyStatement& statement); // canonical JSON
+Result<KeyStatement> parse_statement(std::string_view json); // Error: AttestationInvalid
+
+struct Pins {
+    Bytes root_der; // the root certificate to trust
+    std::optional<Bytes> pcr0, pcr16;
+    Bytes nonce; // what the client sent
+};
+
+// Verifies document and statement together: chain, signature, not debug, PCRs, nonce, purpose, digest, and
+// that the statement repeats the nonce. Errors: Attestation*.
+Result<KeyStatement> verify_key_statement(std::string_view statement, ByteView document, const Pins& pins,
+                                          UnixMs now);
+// The same for a bare document of a purpose. Gives the attestation.
+Result<nitro::Attestation> verify_document(ByteView document, std::string_view purpose, const Pins& pins,
+                                           UnixMs now);
+
+} // namespace redoubt::trust

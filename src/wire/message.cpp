@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wire/message.h"
+
+#include "base/json.h"
+
+namespace redoubt::wire {
+
+namespace {
+
+constexpr std::size_t kMaxName = 2048; // a secret's ARN is the longest
+constexpr std::size_t kMaxHeader = 8192;
+constexpr std::size_t kMaxToken = 16 * 1024;
+
+std::unexpected<Error> malformed() {
+    return fail(Code::BadRequest, "a message between gateway and enclave is malformed");
+}
+
+std::string_view text16(Cursor& cursor, std::size_t limit) noexcept {
+    return as_text(cursor.block16(limit));
+}
+
+bool valid_item(ItemKind kind) noexcept {
+    return kind >= ItemKind::KeyRecord && kind <= ItemKind::Credentials;
+}
+
+} // namespace
+
+void encode_request(Bytes& out, const Request& request) {
+    Writer writer(out);
+    writer.block16(as_bytes(request.method))
+        .block16(as_bytes(request.authority))
+        .block16(as_bytes(request.path))
+        .u8(request.has_query ? 1 : 0)
+        .block16(as_bytes(request.query))
+        .u32(request.deadline_ms)
+        .block16(as_bytes(request.principal.host_name))
+        .u8(static_cast<std::uint8_t>(request.headers.size()));
+    for (const auto& header : request.headers)
+        writer.block16(as_bytes(header.name)).block16(as_bytes(header.value));
+    writer.u8(static_cast<std::uint8_t>(request.items.size()));
+    for (const auto& item : request.items)
+        writer.u8(static_cast<std::uint8_t>(item.kind)).block16(as_bytes(item.name)).block32(item.bytes);
+    writer.block32(request.body);
+}
+
+Result<Request> decode_request(ByteView payload) {
+    Cursor cursor(payload);
+    Request request;
+    request.method = text16(cursor, 32);
+    request.authority = text16(cursor, kMaxHeader);
+    request.path = text16(cursor, kMaxHeader);
+    const std::uint8_t has_query = cursor.u8();
+    request.has_query = has_query == 1;
+    request.query = text16(cursor, kMaxHeader);
+    request.deadline_ms = cursor.u32();
+    request.principal.host_name = text16(cursor, 256);
+    const std::size_t headers = cursor.u8();
+    if (has_query > 1 || headers > kMaxHeaders)
+        return malformed();
+    for (std::size_t i = 0; i < headers && cursor.ok(); ++i) {
+        const auto name = text16(cursor, 64);
+        request.headers.push_back({name, text16(cursor, kMaxHeader)});
+    }
+    const std::size_t items = cursor.u8();
+    if (items > kMaxAttachments)
+        return malformed();
+    for (std::size_t i = 0; i < items && cursor.ok(); ++i) {
+        const auto kind = static_cast<ItemKind>(cursor.u8());
+        const auto name = text16(cursor, kMaxName);
+        if (!valid_item(kind))
+            return malformed();
+        request.items.push_back({kind, name, cursor.block32(kMaxAttachment)});
+    }
+    request.body = cursor.block32(kMaxBody);
+    if (!cursor.finished())
+        return malformed();
+    return request;
+}
+
+void encode_credentials(Bytes& out, const CredentialsMessage& credentials) {
+    const SecretAccess why("credentials to the enclave, which signs its KMS calls with them");
+    Writer(out)
+        .block16(as_bytes(credentials.access_key_id))
+        .block16(credentials.secret_access_key.view(why))
+        .block16(credentials.session_token.view(why))
+        .u64(static_cast<std::uint64_t>(credentials.expires));
+}
+
+Result<CredentialsMessage> decode_credentials(ByteView payload) {
+    Cursor cursor(payload);
+    CredentialsMessage out;
+    out.access_key_id = std::string(text16(cursor, 128));
+    out.secret_access_key = Secret::copy_of(cursor.block16(1024));
+    out.session_token = Secret::copy_of(cursor.block16(kMaxToken));
+    out.expires = static_cast<UnixMs>(cursor.u64());
+    if (!cursor.finished() || out.access_key_id.empty() || out.secret_access_key.empty() || out.expires < 0)
+        return malformed();
+    return out;
+}
+
+void encode_reply(Bytes& out, const Reply& reply) {
+    Writer writer(out);
+    writer.u16(reply.status).u8(static_cast<std::uint8_t>(reply.content_type)).block32(as_bytes(reply.body));
+    writer.u8(static_cast<std::uint8_t>(reply.records.size()));
+    for (const auto& record : reply.records)
+        writer.u8(static_cast<std::uint8_t>(record.kind))
+            .block16(as_bytes(record.name))
+            .block32(record.bytes);
+    writer.u8(static_cast<std::uint8_t>(reply.needs.size()));
+    for (const auto& need : reply.needs)
+        writer.u8(static_cast<std::uint8_t>(need.kind)).block16(as_bytes(need.name));
+}
+
+Result<Reply> decode_reply(ByteView payload) {
+    Cursor cursor(payload);
+    Reply reply;
+    reply.status = cursor.u16();
+    const std::uint8_t type = cursor.u8();
+    reply.content_type = static_cast<ContentType>(type);
+    reply.body = std::string(as_text(cursor.block32(kMaxFrame)));
+    const std::size_t records = cursor.u8();
+    if (type > 2 || records > kMaxAttachments)
+        return malformed();
+    for (std::size_t i = 0; i < records && cursor.ok(); ++i) {
+        const auto kind = static_cast<ItemKind>(cursor.u8());
+        auto name = std::string(text16(cursor, kMaxName));
+        if (!valid_item(kind))
+            return malformed();
+        reply.records.push_back({kind, std::move(name), to_bytes(cursor.block32(kMaxAttachment))});
+    }
+    const std::size_t needs = cursor.u8();
+    if (needs > kMaxAttachments)
+        return malformed();
+    for (std::size_t i = 0; i < needs && cursor.ok(); ++i) {
+        const auto kind = static_cast<ItemKind>(cursor.u8());
+        if (!valid_item(kind))
+            return malformed();
+        reply.needs.push_back({kind, std::string(text16(cursor, kMaxName))});
+    }
+    const bool status_fits =
+        reply.status == kNeeds ? !reply.needs.empty() : reply.status >= 200 && reply.status < 600;
+    if (!cursor.finished() || !status_fits)
+        return malformed();
+    return reply;
+}
+
+Reply error_reply(const Error& error) {
+    Reply reply;
+    reply.status = static_cast<std::uint16_t>(http_status(error.code));
+    json::Writer(reply.body)
+        .begin_object()
+        .member("error", error.text.view())
+        .member("code", code_name(error.code))
+        .end_object();
+    return reply;
+}
+
+} // namespace redoubt::wire
