@@ -37,9 +37,10 @@ class Secp256k1 {
     // Deterministic: the same key and digest give the same bytes everywhere. Error: KeyInvalid,
     // SigningFailed.
     Result<Signature> sign(const Secret& key, const Hash32& digest) const;
-    // Low-s signatures only, as Ethereum accepts them.
+    // As Ethereum accepts it: low s, and the parity counts, because with the other one the signature names
+    // another sender. Done by recovery.
     bool verify(const PublicKey& key, const Hash32& digest, const Signature& signature) const noexcept;
-    // Error: InvalidField.
+    // Low s only. Error: InvalidField.
     Result<PublicKey> recover(const Hash32& digest, const Signature& signature) const;
 
   private:

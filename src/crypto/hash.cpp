@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "crypto/hash.h"
+
+#include "crypto/openssl.h"
+
+#include <openssl/core_names.h>
+#include <openssl/params.h>
+
+#include <algorithm>
+
+namespace redoubt::crypto {
+
+namespace {
+
+// Looking an algorithm up in OpenSSL's providers costs more than hashing a small message, so each is looked
+// up once and kept for the life of the process.
+const EVP_MD* fetch(const char* name) noexcept {
+    const EVP_MD* method = EVP_MD_fetch(nullptr, name, nullptr);
+    require_openssl(method != nullptr);
+    return method;
+}
+
+const EVP_MD* sha256_method() noexcept {
+    static const EVP_MD* const method = fetch("SHA256");
+    return method;
+}
+
+const EVP_MD* sha384_method() noexcept {
+    static const EVP_MD* const method = fetch("SHA384");
+    return method;
+}
+
+template<std::size_t N>
+ByteArray<N> digest(const EVP_MD* method, std::initializer_list<ByteView> parts) noexcept {
+    const DigestContext context(EVP_MD_CTX_new());
+    require_openssl(context != nullptr && EVP_DigestInit_ex2(context.get(), method, nullptr) == 1);
+    for (const ByteView part : parts)
+        require_openssl(EVP_DigestUpdate(context.get(), part.data(), part.size()) == 1);
+    ByteArray<N> out;
+    unsigned int size = 0;
+    require_openssl(EVP_DigestFinal_ex(context.get(), out.data(), &size) == 1 && size == N);
+    return out;
+}
+
+// EVP_MAC_init takes a null pointer for "keep the key that is set", so an empty key needs an address.
+constexpr std::uint8_t kNoKey[1] = {};
+
+void set_key(EVP_MAC_CTX* context, ByteView key, const OSSL_PARAM* params) noexcept {
+    require_openssl(EVP_MAC_init(context, key.empty() ? kNoKey : key.data(), key.size(), params) == 1);
+}
+
+// An HMAC context with its digest chosen; callers copy it and set their key in the copy.
+const EVP_MAC_CTX* hmac_model() noexcept {
+    static const EVP_MAC_CTX* const model = [] {
+        EVP_MAC* method = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
+        require_openssl(method != nullptr);
+        EVP_MAC_CTX* context = EVP_MAC_CTX_new(method);
+        EVP_MAC_free(method);
+        require_openssl(context != nullptr);
+        char digest_name[] = "SHA256";
+        const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest_name, 0),
+                                     OSSL_PARAM_construct_end()};
+        set_key(context, {}, params);
+        return context;
+    }();
+    return model;
+}
+
+void hmac(ByteView key, std::initializer_list<ByteView> parts, std::span<std::uint8_t, 32> out) noexcept {
+    const MacContext context(EVP_MAC_CTX_dup(hmac_model()));
+    require_openssl(context != nullptr);
+    set_key(context.get(), key, nullptr);
+    for (const ByteView part : parts)
+        if (!part.empty())
+            require_openssl(EVP_MAC_update(context.get(), part.data(), part.size()) == 1);
+    std::size_t size = 0;
+    require_openssl(EVP_MAC_final(context.get(), out.data(), &size, out.size()) == 1 && size == out.size());
+}
+
+} // namespace
+
+Hash32 sha256(ByteView data) noexcept {
+    return digest<32>(sha256_method(), {data});
+}
+
+Hash32 sha256(std::initializer_list<ByteView> parts) noexcept {
+    return digest<32>(sha256_method(), parts);
+}
+
+Hash48 sha384(ByteView data) noexcept {
+    return digest<48>(sha384_method(), {data});
+}
+
+Hash48 sha384(std::initializer_list<ByteView> parts) noexcept {
+    return digest<48>(sha384_method(), parts);
+}
+
+Hash32 hmac_sha256(ByteView key, ByteView data) noexcept {
+    Hash32 out;
+    hmac(key, {data}, out);
+    return out;
+}
+
+Secret hkdf_sha256(ByteView input_key, ByteView salt, ByteView info, std::size_t size) {
+    require_openssl(size <= 255 * 32);
+    // An absent salt is 32 zero bytes (RFC 5869, 2.2), which HMAC's own padding makes of an empty key.
+    Hash32 extracted;
+    hmac(salt, {input_key}, extracted);
+
+    Secret out(size);
+    const auto okm = out.mutable_view(SecretAccess("derive a key with HKDF"));
+    Hash32 block{};
+    ByteView previous; // T(0) is empty
+    std::uint8_t counter = 1;
+    for (std::size_t at = 0; at < size; at += block.size(), ++counter) {
+        hmac(extracted, {previous, info, {&counter, 1}}, block);
+        previous = block;
+        std::copy_n(block.begin(), std::min(block.size(), size - at),
+                    okm.begin() + static_cast<std::ptrdiff_t>(at));
+    }
+    wipe(extracted);
+    wipe(block);
+    return out;
+}
+
+} // namespace redoubt::crypto
