@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "enclave/enclave.h"
+
+#include "trust/statement.h"
+
+namespace redoubt::enclave {
+
+Enclave::Enclave(std::unique_ptr<nitro::NsmTransport> transport, Options options)
+    : options_(std::move(options)), nsm_(std::move(transport)), attestor_(nsm_), random_(nsm_),
+      kms_([this] { return make_kms_client(); }) {}
+
+Enclave::~Enclave() = default;
+
+Result<std::unique_ptr<Enclave>> Enclave::create(std::unique_ptr<nitro::NsmTransport> nsm, Options options) {
+    std::unique_ptr<Enclave> out(new Enclave(std::move(nsm), std::move(options)));
+    REDOUBT_CHECK(out->start());
+    return out;
+}
+
+Status Enclave::start() {
+    REDOUBT_TRY(const auto description, nsm_.describe());
+    module_id_ = description.module_id;
+    REDOUBT_CHECK(clock_.refresh(attestor_));
+    curve_ = std::make_unique<crypto::Secp256k1>(random_.array<32>());
+    do
+        probe_key_ = random_.secret(32);
+    while (!curve_->valid_key(probe_key_));
+    REDOUBT_TRY(probe_public_, curve_->public_key(probe_key_));
+    REDOUBT_TRY(auto recipient, crypto::RecipientKey::generate());
+    recipient_ = std::make_unique<crypto::RecipientKey>(std::move(recipient));
+    REDOUBT_TRY(auto tls, net::TlsContext::client(options_.tls_roots_pem, {"http/1.1"}));
+    tls_ = std::make_unique<net::TlsContext>(std::move(tls));
+    return {};
+}
+
+// Each KMS call reaches its region through that region's byte proxy; TLS starts here and ends at KMS.
+std::unique_ptr<aws::KmsClient> Enclave::make_kms_client() {
+    aws::KmsClientOptions options;
+    const auto proxy = options_.kms_proxies.find("");
+    if (proxy != options_.kms_proxies.end())
+        options.proxy = proxy->second;
+    for (const auto& [region, endpoint] : options_.kms_proxies)
+        if (!region.empty())
+            options.proxies_by_region.emplace(region, endpoint);
+    options.tls = tls_.get();
+    options.endpoint_suffix = options_.endpoint_suffix;
+    options.now = [this] { return clock_.now(); };
+    options.attest = [this](ByteView public_key_der) {
+        return attestor_.document(trust::kPurposeKms, crypto::sha256(public_key_der), {}, public_key_der);
+    };
+    return std::make_unique<aws::KmsClient>(std::move(options), *recipient_);
+}
+
+std::optional<wire::Reply> Enclave::handle(wire::Kind kind, ByteView payload, bool may_block) {
+    switch (kind) {
+    case wire::Kind::Request:
+        return request(payload, may_block);
+    case wire::Kind::Probe:
+        return probe();
+    case wire::Kind::Credentials:
+        return take_credentials(payload);
+    case wire::Kind::Hello:
+        return may_block ? MaybeReply(hello()) : std::nullopt;
+    case wire::Kind::Manifest:
+        return may_block ? MaybeReply(take_manifest(payload)) : std::nullopt;
+    case wire::Kind::VaultCreate:
+        return may_block ? MaybeReply(create_vault()) : std::nullopt;
+    case wire::Kind::VaultOpen:
+        return may_block ? MaybeReply(open_vault_message(payload)) : std::nullopt;
+    case wire::Kind::Reply:
+        break;
+    }
+    return refusal({Code::BadRequest, "the enclave does not take frames of this kind"});
+}
+
+} // namespace redoubt::enclave

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the enclave does, without its sockets: takes frames' contents, gives replies. Design:
+// docs/architecture.md.
+//
+// Thread-safe. handle() either answers at once (microseconds: signing with opened keys) or, where it would
+// have to wait for KMS or the NSM, says so, and the caller repeats the call on a thread that may block.
+#pragma once
+
+#include "base/result.h"
+#include "enclave/attestor.h"
+#include "enclave/key_cache.h"
+#include "enclave/kms_pool.h"
+#include "enclave/mixed_random.h"
+#include "enclave/trusted_clock.h"
+#include "enclave/vault_table.h"
+#include "trust/manifest.h"
+#include "wire/message.h"
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+namespace redoubt::api {
+struct CreateKey;
+struct DescribeKey;
+struct SignTransaction;
+struct Attest;
+struct ReferenceSignTransaction;
+struct ReferenceSignHash;
+struct ReferenceGenerateKey;
+} // namespace redoubt::api
+
+namespace redoubt::ethereum {
+struct ParsedTransaction;
+}
+
+namespace redoubt::enclave {
+
+enum class Image { Production, Development };
+
+struct Options {
+    Image image = Image::Production;
+    std::map<std::string, net::Endpoint> kms_proxies; // by region; "" stands for every other region
+    std::string tls_roots_pem;                        // the image's CA roots
+    std::string endpoint_suffix;                      // development images only; empty: AWS's by partition
+};
+
+class Enclave {
+  public:
+    // Makes the recipient key (some 100 ms), reads the time. Errors: NsmFailed, TlsFailed, Internal.
+    static Result<std::unique_ptr<Enclave>> create(std::unique_ptr<nitro::NsmTransport> nsm, Options options);
+    ~Enclave();
+
+    // nullopt: it would have to block, and `may_block` is false. The frame's payload need live only during
+    // the call.
+    std::optional<wire::Reply> handle(wire::Kind kind, ByteView payload, bool may_block);
+
+    // Once a second, from a thread that may block: time, leases, the cache's age limit.
+    void maintain();
+
+  private:
+    using MaybeReply = std::optional<wire::Reply>;
+    struct Asked; // one request: its message, and whether it may block
+
+    Enclave(std::unique_ptr<nitro::NsmTransport> transport, Options options);
+    Status start();
+    std::unique_ptr<aws::KmsClient> make_kms_client();
+
+    // control.cpp: what the gateway asks on its own behalf
+    wire::Reply hello();
+    wire::Reply take_manifest(ByteView payload);
+    Status install_manifest(ByteView payload);
+    wire::Reply take_credentials(ByteView payload);
+    MaybeReply probe();
+    wire::Reply create_vault();
+    wire::Reply open_vault_message(ByteView payload);
+    Result<sealed::VaultRecord> make_vault();
+    Status open_vault(ByteView record_bytes);
+    void renew(OpenVault& vault, UnixMs now);
+
+    // operations.cpp, reference_operations.cpp: what clients ask
+    MaybeReply request(ByteView payload, bool may_block);
+    MaybeReply run(const Asked& asked, const api::CreateKey& operation);
+    MaybeReply run(const Asked& asked, const api::DescribeKey& operation);
+    MaybeReply run(const Asked& asked, const api::SignTransaction& operation);
+    MaybeReply run(const Asked& asked, const api::Attest& operation);
+    MaybeReply run(const Asked& asked, const api::ReferenceSignTransaction& operation);
+    MaybeReply run(const Asked& asked, const api::ReferenceSignHash& operation);
+    MaybeReply run(const Asked& asked, const api::ReferenceGenerateKey& operation);
+
+    // An opened key; or what to answer instead (an error, a need, or "may not block").
+    struct KeyOrReply {
+        std::shared_ptr<const OpenKey> key;
+        MaybeReply reply;
+    };
+    KeyOrReply vault_key(const Asked& asked, std::string_view key_id);
+    Result<std::shared_ptr<const OpenKey>> open_sealed(const OpenVault& vault, const sealed::KeyId& id,
+                                                       ByteView record, UnixMs now);
+    KeyOrReply reference_key(const Asked& asked, std::string_view secret_id);
+    Result<std::shared_ptr<const OpenKey>> open_reference(ByteView ciphertext, UnixMs now);
+    Status reference_allowed(const ethereum::Address& address) const;
+    Status usable(const sealed::KeyHead& head) const;
+
+    Result<crypto::Signature> sign(const OpenKey& key, const Hash32& digest) const;
+    wire::Reply signed_transaction(const OpenKey& key, const ethereum::ParsedTransaction& parsed,
+                                   bool reference_form);
+    Result<std::string> key_description(const OpenKey& key, const OpenVault& vault,
+                                        const std::optional<Bytes>& nonce);
+
+    std::shared_ptr<const aws::Credentials> credentials() const;
+    const trust::Manifest* manifest() const noexcept { return manifest_.load(std::memory_order_acquire); }
+
+    Options options_;
+    nitro::Nsm nsm_;
+    Attestor attestor_;
+    MixedRandom random_;
+    TrustedClock clock_;
+    std::unique_ptr<crypto::Secp256k1> curve_;
+    std::unique_ptr<crypto::RecipientKey> recipient_;
+    std::unique_ptr<net::TlsContext> tls_;
+    KmsPool kms_;
+    VaultTable vaults_;
+    KeyCache keys_, references_;
+    std::string module_id_;
+    crypto::PublicKey probe_public_{};
+    Secret probe_key_;
+
+    std::mutex manifest_mutex_; // serialises taking it
+    std::unique_ptr<trust::Manifest> manifest_owner_;
+    std::atomic<const trust::Manifest*> manifest_{nullptr};
+    mutable std::mutex credentials_mutex_;
+    std::shared_ptr<const aws::Credentials> credentials_;
+};
+
+// The reply to an error: CredentialsMissing and CredentialsExpired become a need, so that the gateway fetches
+// new ones.
+wire::Reply refusal(const Error& error);
+
+} // namespace redoubt::enclave

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opened keys, bounded in number and age; the least recently used goes first, and its secret is wiped with
+// it. Thread-safe.
+#pragma once
+
+#include "crypto/secp256k1.h"
+#include "enclave/lease.h"
+#include "ethereum/address.h"
+#include "sealed/key_record.h"
+
+#include <list>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+
+namespace redoubt::enclave {
+
+struct OpenKey {
+    Secret private_key;
+    crypto::PublicKey public_key;
+    ethereum::Address address;
+    sealed::KeyHead head; // of a vault key; default for reference keys
+    std::shared_ptr<Lease> lease;
+    UnixMs opened = 0; // trusted time
+};
+
+class KeyCache {
+  public:
+    void set_limits(std::size_t entries, UnixMs max_age_ms);
+    // nullptr: not here, too old, or its lease has ended (then it is gone).
+    std::shared_ptr<const OpenKey> find(const Hash32& id, UnixMs now);
+    void insert(const Hash32& id, std::shared_ptr<const OpenKey> key);
+    void remove_ended(UnixMs now); // every key whose lease has ended or that is too old
+    std::size_t size() const;
+
+  private:
+    struct Entry {
+        Hash32 id;
+        std::shared_ptr<const OpenKey> key;
+    };
+    struct Hasher { // ids are random or digests: their first bytes are hash enough
+        std::size_t operator()(const Hash32& id) const noexcept;
+    };
+    bool usable(const OpenKey& key, UnixMs now) const noexcept;
+
+    mutable std::mutex mutex_;
+    std::list<Entry> by_use_; // most recent first
+    std::unordered_map<Hash32, std::list<Entry>::iterator, Hasher> by_id_;
+    std::size_t max_entries_ = 1;
+    UnixMs max_age_ms_ = 0;
+};
+
+// Cache ids: a vault key's id, and a reference ciphertext's digest.
+Hash32 cache_id(const sealed::KeyId& id) noexcept;
+
+} // namespace redoubt::enclave

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+// What clients ask of vault keys, and of the enclave itself.
+#include "api/operation.h"
+#include "enclave/asked.h"
+#include "policy/open_policy.h"
+#include "trust/statement.h"
+
+namespace redoubt::enclave {
+
+namespace {
+
+constexpr std::size_t kPrivateKeySize = 32;
+
+std::string_view header(const wire::Request& message, std::string_view name) noexcept {
+    for (const auto& entry : message.headers)
+        if (entry.name == name)
+            return entry.value;
+    return {};
+}
+
+} // namespace
+
+std::optional<wire::Reply> Enclave::request(ByteView payload, bool may_block) {
+    const auto message = wire::decode_request(payload);
+    if (!message)
+        return refusal(message.error());
+    const trust::Manifest* m = manifest();
+    if (m == nullptr)
+        return refusal({Code::ManifestMissing, "the enclave has no manifest yet; try again in a moment"});
+    if (!m->authorities.empty()) {
+        bool known = false;
+        for (const auto& authority : m->authorities)
+            known = known || authority == message->authority;
+        if (!known)
+            return refusal(
+                {Code::WrongAuthority, "the manifest does not list the host name that the request is for"});
+    }
+    thread_local json::Document scratch;
+    const api::Request parts{message->method,
+                             message->path,
+                             message->query,
+                             message->has_query,
+                             header(*message, "content-type"),
+                             as_text(message->body)};
+    const auto operation = api::parse_operation(parts, scratch);
+    if (!operation) {
+        if (operation.error().code == Code::MissingField && api::is_legacy_path(message->path)) {
+            wire::Reply reply;
+            reply.status = 404;
+            reply.content_type = wire::ContentType::Text;
+            reply.body = api::kLegacyMissing;
+            return reply;
+        }
+        return refusal(operation.error());
+    }
+    const Asked asked{*message, may_block, clock_.now()};
+    return std::visit([&](const auto& typed) { return run(asked, typed); }, *operation);
+}
+
+Status Enclave::usable(const sealed::KeyHead& head) const {
+    const trust::Manifest* m = manifest();
+    if (head.epoch < m->min_epoch)
+        return fail(Code::RecordStale, "the key's record is older than the manifest's min_epoch allows");
+    if (head.policy_digest != policy::open_policy_digest())
+        return fail(Code::PolicyRequired, "the key is bound to a policy that this version does not evaluate");
+    if (m->require_policy)
+        return fail(Code::PolicyRequired, "the manifest requires a policy, and this key has none");
+    return {};
+}
+
+Result<std::shared_ptr<const OpenKey>> Enclave::open_sealed(const OpenVault& vault, const sealed::KeyId& id,
+                                                            ByteView record, UnixMs now) {
+    REDOUBT_TRY(auto opened, sealed::open_key(vault.key, record));
+    if (opened.head.id != id)
+        return fail(Code::RecordInvalid, "the sealed record is another key's");
+    auto key = std::make_shared<OpenKey>();
+    REDOUBT_TRY(key->public_key, curve_->public_key(opened.private_key));
+    key->address = ethereum::address_of(key->public_key);
+    if (key->address != opened.head.address)
+        return fail(Code::RecordInvalid, "the sealed record's address is not its key's");
+    key->private_key = std::move(opened.private_key);
+    key->head = opened.head;
+    key->lease = vault.lease;
+    key->opened = now;
+    return key;
+}
+
+Enclave::KeyOrReply Enclave::vault_key(const Asked& asked, std::string_view key_id) {
+    const auto id = sealed::parse_key_id(key_id);
+    if (!id)
+        return {nullptr,
+                refusal({Code::UnknownKey, "there is no such key; key ids are key- and 32 hex digits"})};
+    std::shared_ptr<const OpenKey> key = keys_.find(cache_id(*id), asked.now);
+    if (!key) {
+        const auto record = asked.item(wire::ItemKind::KeyRecord, key_id);
+        if (!record)
+            return {nullptr, need(wire::ItemKind::KeyRecord, key_id)};
+        const auto head = sealed::read_key_head(*record);
+        if (!head)
+            return {nullptr, refusal(head.error())};
+        auto vault = vaults_.find(head->vault, asked.now);
+        if (!vault) {
+            const std::string vault_id = sealed::vault_id_text(head->vault);
+            const auto vault_record = asked.item(wire::ItemKind::VaultRecord, vault_id);
+            if (!vault_record) {
+                wire::Reply reply = need(wire::ItemKind::VaultRecord, vault_id);
+                reply.needs.push_back({wire::ItemKind::KeyRecord, std::string(key_id)});
+                return {nullptr, std::move(reply)};
+            }
+            if (!asked.may_block)
+                return {nullptr, std::nullopt};
+            if (const auto status = open_vault(*vault_record); !status)
+                return {nullptr, refusal(status.error())};
+            vault = vaults_.find(head->vault, clock_.now());
+            if (!vault)
+                return {nullptr, refusal({Code::VaultClosed, "the key's vault is closed"})};
+        }
+        auto opened = open_sealed(*vault, *id, *record, asked.now);
+        if (!opened)
+            return {nullptr, refusal(opened.error())};
+        key = std::move(*opened);
+        keys_.insert(cache_id(*id), key);
+    }
+    if (const auto status = usable(key->head); !status)
+        return {nullptr, refusal(status.error())};
+    return {std::move(key), std::nullopt};
+}
+
+Result<crypto::Signature> Enclave::sign(const OpenKey& key, const Hash32& digest) const {
+    REDOUBT_TRY(const auto signature, curve_->sign(key.private_key, digest));
+    // A fault in the arithmetic could reveal the key: a signature that does not verify stays here (design
+    // invariant 6).
+    if (manifest()->verify_before_release && !curve_->verify(key.public_key, digest, signature))
+        return fail(Code::SigningFailed, "the signature did not verify and was withheld");
+    return signature;
+}
+
+wire::Reply Enclave::signed_transaction(const OpenKey& key, const ethereum::ParsedTransaction& parsed,
+                                        bool reference_form) {
+    if (parsed.from && *parsed.from != key.address)
+        return refusal({Code::InvalidField, "from is not the address of the key that the request names"});
+    const ethereum::Transaction& transaction = parsed.transaction;
+    const auto signature = sign(key, ethereum::signing_hash(transaction));
+    if (!signature)
+        return refusal(signature.error());
+    const Bytes raw = ethereum::serialise(transaction, *signature);
+    const Hash32 hash = ethereum::transaction_hash(raw);
+    wire::Reply reply;
+    json::Writer writer(reply.body);
+    writer.begin_object();
+    if (reference_form) {
+        writer.member("transaction_signed", to_hex0x(raw)).member("transaction_hash", to_hex0x(hash));
+    } else {
+        writer.member("raw_transaction", to_hex0x(raw))
+            .member("hash", to_hex0x(hash))
+            .member("r", to_hex0x(signature->r))
+            .member("s", to_hex0x(signature->s))
+            .member("v", ethereum::to_quantity(ethereum::v_of(transaction, signature->y_parity)))
+            .member("y_parity", std::uint64_t{signature->y_parity})
+            .key("transaction");
+        ethereum::write_transaction_json(writer, transaction, key.address);
+    }
+    writer.end_object();
+    return reply;
+}
+
+std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignTransaction& operation) {
+    const KeyOrReply found = vault_key(asked, operation.key_id);
+    if (!found.key)
+        return found.reply;
+    return signed_transaction(*found.key, operation.transaction, false);
+}
+
+Result<std::string> Enclave::key_description(const OpenKey& key, const OpenVault& vault,
+                                             const std::optional<Bytes>& nonce) {
+    const sealed::KeyHead& head = key.head;
+    trust::KeyStatement statement;
+    statement.key_id = sealed::key_id_text(head.id);
+    statement.address = ethereum::to_checksum(key.address);
+    statement.public_key = to_hex0x(key.public_key);
+    statement.algorithm = "secp256k1";
+    statement.vault_id = sealed::vault_id_text(head.vault);
+    statement.vault_commitment = to_hex(vault.record.commitment);
+    statement.policy_digest = to_hex(head.policy_digest);
+    statement.epoch = head.epoch;
+    statement.exportable = (head.flags & sealed::kFlagExportable) != 0;
+    std::string out;
+    json::Writer writer(out);
+    writer.begin_object()
+        .member("key_id", statement.key_id)
+        .member("address", statement.address)
+        .member("public_key", statement.public_key)
+        .member("algorithm", statement.algorithm)
+        .member("vault_id", statement.vault_id)
+        .member("vault_commitment", statement.vault_commitment)
+        .member("policy_digest", statement.policy_digest)
+        .member("epoch", statement.epoch)
+        .member("exportable", statement.exportable)
+        .member("created", to_iso8601(head.created));
+    if (nonce) {
+        statement.nonce = to_hex(*nonce);
+        const std::string text = trust::encode_statement(statement);
+        REDOUBT_TRY(const Bytes document, attestor_.document_for_client(
+                                              trust::kPurposeKey, crypto::sha256(as_bytes(text)), *nonce));
+        writer.member("statement", to_base64(as_bytes(text))).member("attestation", to_base64(document));
+    }
+    writer.end_object();
+    return out;
+}
+
+std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::CreateKey& operation) {
+    if (manifest()->require_policy)
+        return refusal(
+            {Code::PolicyRequired, "the manifest requires a policy for each key, and this version has none"});
+    const auto vault = vaults_.any(asked.now);
+    if (!vault)
+        return refusal(
+            {Code::VaultClosed, "no vault is open; the gateway's log says why KMS did not open one"});
+    if (!asked.may_block)
+        return std::nullopt;
+    auto key = std::make_shared<OpenKey>();
+    do
+        key->private_key = random_.secret(kPrivateKeySize);
+    while (!curve_->valid_key(key->private_key)); // all but 2^-128 of the draws are valid
+    const auto public_key = curve_->public_key(key->private_key);
+    if (!public_key)
+        return refusal(public_key.error());
+    key->public_key = *public_key;
+    key->address = ethereum::address_of(key->public_key);
+    key->lease = vault->lease;
+    key->opened = asked.now;
+    key->head.epoch = manifest()->min_epoch;
+    key->head.vault = vault->record.id;
+    key->head.id = random_.array<16>();
+    key->head.address = key->address;
+    key->head.policy_digest = policy::open_policy_digest();
+    key->head.flags = operation.exportable ? sealed::kFlagExportable : 0;
+    key->head.created = asked.now;
+    // Without a client's nonce the statement is still attested, only not fresh for anyone.
+    auto description = key_description(*key, *vault, operation.nonce);
+    if (!description)
+        return refusal(description.error());
+    wire::Reply reply;
+    reply.status = 201;
+    reply.body = std::move(*description);
+    reply.records.push_back({wire::ItemKind::KeyRecord, sealed::key_id_text(key->head.id),
+                             sealed::seal_key(vault->key, key->head, key->private_key, random_)});
+    return reply;
+}
+
+std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::DescribeKey& operation) {
+    const KeyOrReply found = vault_key(asked, operation.key_id);
+    if (!found.key)
+        return found.reply;
+    if (operation.nonce && !asked.may_block)
+        return std::nullopt;
+    const auto vault = vaults_.find(found.key->head.vault, asked.now);
+    if (!vault)
+        return refusal({Code::VaultClosed, "the key's vault is closed"});
+    auto description = key_description(*found.key, *vault, operation.nonce);
+    if (!description)
+        return refusal(description.error());
+    wire::Reply reply;
+    reply.body = std::move(*description);
+    return reply;
+}
+
+std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::Attest& operation) {
+    if (!asked.may_block)
+        return std::nullopt;
+    const Hash32 digest = crypto::sha256(as_bytes(manifest()->canonical));
+    const auto document = attestor_.document_for_client(trust::kPurposeIdentity, digest, operation.nonce);
+    if (!document)
+        return refusal(document.error());
+    wire::Reply reply;
+    json::Writer(reply.body)
+        .begin_object()
+        .member("attestation", to_base64(*document))
+        .member("manifest", manifest()->canonical)
+        .end_object();
+    return reply;
+}
+
+} // namespace redoubt::enclave

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// The AWS sample's operations on reference keys: a KMS ciphertext in Secrets Manager that the gateway sends
+// along.
+#include "api/operation.h"
+#include "enclave/asked.h"
+#include "policy/open_policy.h"
+
+#include <algorithm>
+
+namespace redoubt::enclave {
+
+namespace {
+
+// What the sample's stores hold: base64 text (perhaps with a line end), or the blob itself.
+Bytes ciphertext_of(ByteView stored) {
+    std::string_view text = as_text(stored);
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' '))
+        text.remove_suffix(1);
+    if (auto decoded = from_base64(text); decoded && !decoded->empty())
+        return std::move(*decoded);
+    return to_bytes(stored);
+}
+
+// Plaintexts of both generations: 64 hexadecimal digits with or without 0x, or 32 raw bytes.
+Result<Secret> private_key_of(const Secret& plaintext) {
+    const SecretAccess why("read a reference key's plaintext");
+    if (plaintext.size() == 32)
+        return plaintext.clone();
+    std::string_view digits = plaintext.text(why);
+    if (digits.size() == 66 && digits.starts_with("0x"))
+        digits.remove_prefix(2);
+    Secret key(32);
+    if (!from_hex_exact(digits, key.mutable_view(why)))
+        return fail(Code::KeyInvalid, "the secret's plaintext is neither 32 bytes nor 64 hexadecimal digits");
+    return key;
+}
+
+} // namespace
+
+Status Enclave::reference_allowed(const ethereum::Address& address) const {
+    const trust::ReferenceKeys& rules = manifest()->reference_keys;
+    switch (rules.mode) {
+    case trust::ReferenceKeys::Mode::Any:
+        return {};
+    case trust::ReferenceKeys::Mode::None:
+        break;
+    case trust::ReferenceKeys::Mode::Listed: {
+        const auto found = rules.policy_digest_by_address.find(address);
+        if (found == rules.policy_digest_by_address.end())
+            break;
+        if (manifest()->require_policy || found->second != policy::open_policy_digest())
+            return fail(Code::PolicyRequired,
+                        "the manifest binds this address to a policy that this version does not evaluate");
+        return {};
+    }
+    }
+    return fail(Code::ReferenceKeyRefused, "the manifest's reference_keys does not allow this key");
+}
+
+Result<std::shared_ptr<const OpenKey>> Enclave::open_reference(ByteView ciphertext, UnixMs now) {
+    const trust::Manifest* m = manifest();
+    if (m->reference_keys.mode == trust::ReferenceKeys::Mode::None)
+        return fail(Code::ReferenceKeyRefused, "the manifest's reference_keys allows no reference keys");
+    const auto credentials_now = credentials();
+    if (!credentials_now)
+        return fail(Code::CredentialsMissing, "the enclave has no AWS credentials yet");
+    // A blob does not say openly under which key it is: each reference key of the manifest is asked, by its
+    // full ARN.
+    Error last{Code::KmsKeyRefused, "the manifest names no KMS key with the purpose reference"};
+    for (const auto& kms_key : m->kms_keys) {
+        if (kms_key.purpose != trust::KmsPurpose::Reference)
+            continue;
+        REDOUBT_TRY(const auto arn, aws::parse_kms_key_arn(kms_key.arn));
+        // Confirmed: nothing authenticates this plaintext, and CMS's CBC lets a forger flip bits of it.
+        auto plaintext = kms_.with([&](aws::KmsClient& kms) {
+            return kms.decrypt_confirmed(arn, ciphertext, {}, *credentials_now);
+        });
+        if (!plaintext) {
+            last = plaintext.error();
+            continue;
+        }
+        auto key = std::make_shared<OpenKey>();
+        REDOUBT_TRY(key->private_key, private_key_of(*plaintext));
+        if (!curve_->valid_key(key->private_key))
+            return fail(Code::KeyInvalid, "the secret's plaintext is not a secp256k1 private key");
+        REDOUBT_TRY(key->public_key, curve_->public_key(key->private_key));
+        key->address = ethereum::address_of(key->public_key);
+        REDOUBT_CHECK(reference_allowed(key->address));
+        key->lease = std::make_shared<Lease>();
+        key->lease->until = now + std::int64_t{1000} * m->limits.vault_lease_seconds;
+        key->opened = now;
+        return key;
+    }
+    return std::unexpected(std::move(last));
+}
+
+Enclave::KeyOrReply Enclave::reference_key(const Asked& asked, std::string_view secret_id) {
+    const auto stored = asked.item(wire::ItemKind::ReferenceCiphertext, secret_id);
+    if (!stored)
+        return {nullptr, need(wire::ItemKind::ReferenceCiphertext, secret_id)};
+    const Bytes ciphertext = ciphertext_of(*stored);
+    const Hash32 id = crypto::sha256(ciphertext);
+    if (auto key = references_.find(id, asked.now))
+        return {std::move(key), std::nullopt};
+    if (!asked.may_block)
+        return {nullptr, std::nullopt};
+    auto opened = open_reference(ciphertext, asked.now);
+    if (!opened) {
+        wire::Reply reply = refusal(opened.error());
+        if (reply.status == wire::kNeeds) // credentials: the ciphertext has to come again with the next try
+            reply.needs.push_back({wire::ItemKind::ReferenceCiphertext, std::string(secret_id)});
+        return {nullptr, std::move(reply)};
+    }
+    references_.insert(id, *opened);
+    return {std::move(*opened), std::nullopt};
+}
+
+std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::ReferenceSignTransaction& operation) {
+    const KeyOrReply found = reference_key(asked, operation.secret_id);
+    if (!found.key)
+        return found.reply;
+    return signed_transaction(*found.key, operation.transaction, true);
+}
+
+std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::ReferenceSignHash& operation) {
+    const KeyOrReply found = reference_key(asked, operation.secret_id);
+    if (!found.key)
+        return found.reply;
+    const auto signature = sign(*found.key, operation.hash);
+    if (!signature)
+        return refusal(signature.error());
+    wire::Reply reply;
+    json::Writer(reply.body)
+        .begin_object()
+        .key("signature")
+        .begin_object()
+        .member("r", to_hex0x(signature->r))
+        .member("s", to_hex0x(signature->s))
+        .member("v", std::uint64_t{27} + signature->y_parity)
+        .end_object()
+        .end_object();
+    return reply;
+}
+
+std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::ReferenceGenerateKey& operation) {
+    const trust::Manifest* m = manifest();
+    const trust::ManifestKmsKey* wanted = nullptr;
+    for (const auto& key : m->kms_keys)
+        if (key.purpose == trust::KmsPurpose::Reference &&
+            (key.arn == operation.kms_key_id || key.arn.ends_with("/" + std::string(operation.kms_key_id))))
+            wanted = &key;
+    if (wanted == nullptr)
+        return refusal(
+            {Code::KmsKeyRefused, "the manifest does not name this KMS key with the purpose reference"});
+    if (m->reference_keys.mode != trust::ReferenceKeys::Mode::Any)
+        return refusal({Code::ReferenceKeyRefused,
+                        "the manifest's reference_keys would not let a new reference key sign"});
+    if (!asked.may_block)
+        return std::nullopt;
+    const auto credentials_now = credentials();
+    if (!credentials_now)
+        return refusal({Code::CredentialsMissing, "the enclave has no AWS credentials yet"});
+    const auto arn = aws::parse_kms_key_arn(wanted->arn);
+    if (!arn)
+        return refusal(arn.error());
+    for (int attempt = 0; attempt < 4;
+         ++attempt) { // a data key that is no private key comes once in 2^128 draws
+        const auto data_key =
+            kms_.with([&](aws::KmsClient& kms) { return kms.generate_data_key(*arn, {}, *credentials_now); });
+        if (!data_key)
+            return refusal(data_key.error());
+        const auto public_key = curve_->public_key(data_key->plaintext);
+        if (!public_key)
+            continue;
+        wire::Reply reply;
+        json::Writer(reply.body)
+            .begin_object()
+            .member("address", ethereum::to_checksum(ethereum::address_of(*public_key)))
+            .member("encrypted_key", to_base64(data_key->ciphertext_blob))
+            .end_object();
+        return reply;
+    }
+    return refusal({Code::KeyInvalid, "KMS gave no data key that is a private key"});
+}
+
+} // namespace redoubt::enclave

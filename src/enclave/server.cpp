@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "enclave/server.h"
+
+#include "base/log.h"
+#include "enclave/worker_pool.h"
+#include "net/event_loop.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <thread>
+
+namespace redoubt::enclave {
+
+namespace {
+
+class Connection;
+
+// One loop's share of the server. Connections live and die on their loop's thread.
+struct Loop {
+    net::EventLoop events;
+    std::map<int, std::shared_ptr<Connection>> connections;
+};
+
+struct Shared {
+    Enclave& enclave;
+    WorkerPool& workers;
+    std::atomic<std::size_t> connections{0};
+};
+
+class Connection : public std::enable_shared_from_this<Connection> {
+  public:
+    Connection(Shared& shared, Loop& loop, net::Fd fd) : shared_(shared), loop_(loop), fd_(std::move(fd)) {
+        ++shared_.connections;
+    }
+    ~Connection() { --shared_.connections; }
+
+    void start() {
+        loop_.events.add(fd_.get(), EPOLLIN,
+                         [self = shared_from_this()](std::uint32_t events) { self->ready(events); });
+    }
+
+    int fd() const noexcept { return fd_.get(); }
+
+    void close() {
+        if (!fd_)
+            return;
+        const auto self = shared_from_this();
+        loop_.events.remove(fd_.get());
+        loop_.connections.erase(fd_.get());
+        fd_.reset();
+    }
+
+  private:
+    void ready(std::uint32_t events) {
+        if ((events & EPOLLOUT) != 0)
+            flush();
+        if (fd_ && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
+            read();
+    }
+
+    void read() {
+        const auto space = reader_.space();
+        const ssize_t n = recv(fd_.get(), space.data(), space.size(), 0);
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+            return close();
+        if (n < 0)
+            return;
+        reader_.commit(static_cast<std::size_t>(n));
+        for (;;) {
+            auto frame = reader_.next();
+            if (!frame) {
+                log(LogLevel::Warning, "a connection sent what is no frame; it is closed");
+                return close();
+            }
+            if (!*frame)
+                break;
+            take(**frame);
+        }
+        flush();
+    }
+
+    void take(const wire::Frame& frame) {
+        if (auto reply = shared_.enclave.handle(frame.kind, frame.payload, false))
+            return answer(frame.id, *reply);
+        // It has to wait: the payload is copied, since the reader's buffer is used again. It may hold
+        // credentials, hence Secret.
+        auto payload = std::make_shared<Secret>(Secret::copy_of(frame.payload));
+        const bool taken = shared_.workers.submit(
+            [this, self = shared_from_this(), payload, kind = frame.kind, id = frame.id] {
+                const ByteView view = payload->view(SecretAccess("a message that waited for a worker"));
+                auto reply = shared_.enclave.handle(kind, view, true);
+                if (!reply)
+                    reply = refusal({Code::Internal, "the enclave could not decide"});
+                loop_.events.post([self, id, reply = std::move(*reply)] {
+                    if (!self->fd_)
+                        return;
+                    self->answer(id, reply);
+                    self->flush();
+                });
+            });
+        if (!taken)
+            answer(frame.id, refusal({Code::Overloaded,
+                                      "the enclave has too much waiting work; try again in a second"}));
+    }
+
+    void answer(std::uint64_t id, const wire::Reply& reply) {
+        const std::size_t payload_at = wire::begin_frame(out_, wire::Kind::Reply, id);
+        wire::encode_reply(out_, reply);
+        wire::end_frame(out_, payload_at);
+    }
+
+    void flush() {
+        while (fd_ && sent_ < out_.size()) {
+            const ssize_t n = send(fd_.get(), out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL);
+            if (n < 0 && errno == EINTR)
+                continue;
+            if (n < 0 && errno != EAGAIN)
+                return close();
+            if (n < 0)
+                break;
+            sent_ += static_cast<std::size_t>(n);
+        }
+        if (!fd_)
+            return;
+        if (sent_ == out_.size()) {
+            out_.clear();
+            sent_ = 0;
+        }
+        const std::size_t unsent = out_.size() - sent_;
+        const std::uint32_t wanted =
+            (unsent < kMaxUnsent ? std::uint32_t{EPOLLIN} : 0u) | (unsent > 0 ? std::uint32_t{EPOLLOUT} : 0u);
+        if (wanted != events_) {
+            events_ = wanted;
+            loop_.events.modify(fd_.get(), wanted);
+        }
+    }
+
+    Shared& shared_;
+    Loop& loop_;
+    net::Fd fd_;
+    wire::FrameReader reader_;
+    Bytes out_;
+    std::size_t sent_ = 0;
+    std::uint32_t events_ = EPOLLIN;
+};
+
+} // namespace
+
+void serve(Enclave& enclave, ServerOptions options, int stop_fd) {
+    std::vector<std::unique_ptr<Loop>> loops;
+    for (int i = 0; i < std::max(1, options.loops); ++i)
+        loops.push_back(std::make_unique<Loop>());
+
+    std::atomic<bool> stopping{false};
+    {
+        WorkerPool workers(options.workers, kMaxWaiting);
+        Shared shared{enclave, workers};
+
+        std::thread upkeep([&] {
+            for (int tick = 0; !stopping; ++tick) {
+                std::this_thread::sleep_for(std::chrono::milliseconds(100));
+                if (tick % 10 == 0)
+                    enclave.maintain();
+            }
+        });
+        std::vector<std::thread> threads;
+        for (std::size_t i = 1; i < loops.size(); ++i)
+            threads.emplace_back([&loop = *loops[i]] { loop.events.run(); });
+        if (options.started)
+            options.started();
+
+        std::size_t next = 0;
+        Loop& first = *loops[0];
+        first.events.add(options.listener.get(), EPOLLIN, [&](std::uint32_t) {
+            net::Fd fd(accept4(options.listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+            if (!fd || shared.connections >= kMaxConnections)
+                return;
+            Loop& loop = *loops[next++ % loops.size()];
+            auto connection = std::make_shared<Connection>(shared, loop, std::move(fd));
+            loop.events.post([&loop, connection] {
+                connection->start();
+                loop.connections.emplace(connection->fd(), connection);
+            });
+        });
+        if (stop_fd >= 0)
+            first.events.add(stop_fd, EPOLLIN, [&](std::uint32_t) { first.events.stop(); });
+        first.events.run();
+
+        stopping = true;
+        for (std::size_t i = 1; i < loops.size(); ++i)
+            loops[i]->events.stop();
+        for (auto& thread : threads)
+            thread.join();
+        upkeep.join();
+    } // workers finish what they have before the loops go
+    for (auto& loop : loops)
+        while (!loop->connections.empty())
+            loop->connections.begin()->second->close();
+}
+
+} // namespace redoubt::enclave

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "enclave/vault_table.h"
+
+#include <mutex>
+
+namespace redoubt::enclave {
+
+Status VaultTable::put(std::shared_ptr<OpenVault> vault, UnixMs until) {
+    const std::unique_lock lock(mutex_);
+    const auto found = vaults_.find(vault->record.id);
+    if (found != vaults_.end()) {
+        if (!equal_secrets(found->second->key, vault->key))
+            return fail(Code::RecordInvalid, "another vault is open under this vault's id");
+        vault->lease = found->second->lease;
+    }
+    vault->lease->until = until;
+    vaults_[vault->record.id] = std::move(vault);
+    return {};
+}
+
+std::shared_ptr<const OpenVault> VaultTable::find(const sealed::VaultId& id, UnixMs now) const {
+    const std::shared_lock lock(mutex_);
+    const auto found = vaults_.find(id);
+    return found != vaults_.end() && found->second->lease->valid(now) ? found->second : nullptr;
+}
+
+std::shared_ptr<const OpenVault> VaultTable::any(UnixMs now) const {
+    const std::shared_lock lock(mutex_);
+    for (const auto& [id, vault] : vaults_)
+        if (vault->lease->valid(now))
+            return vault;
+    return nullptr;
+}
+
+void VaultTable::close(const sealed::VaultId& id) {
+    const std::unique_lock lock(mutex_);
+    const auto found = vaults_.find(id);
+    if (found == vaults_.end())
+        return;
+    found->second->lease->end();
+    vaults_.erase(found);
+}
+
+std::vector<std::shared_ptr<OpenVault>> VaultTable::all() const {
+    const std::shared_lock lock(mutex_);
+    std::vector<std::shared_ptr<OpenVault>> out;
+    for (const auto& [id, vault] : vaults_)
+        out.push_back(vault);
+    return out;
+}
+
+} // namespace redoubt::enclave

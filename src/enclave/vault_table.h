@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Open vaults. An open vault is a lease: it ends unless KMS agrees again, and then every key opened from it
+// ends too. Thread-safe.
+#pragma once
+
+#include "enclave/lease.h"
+#include "sealed/vault_record.h"
+
+#include <map>
+#include <memory>
+#include <shared_mutex>
+#include <vector>
+
+namespace redoubt::enclave {
+
+struct OpenVault {
+    Secret key;
+    sealed::VaultRecord record;
+    std::shared_ptr<Lease> lease = std::make_shared<Lease>();
+};
+
+class VaultTable {
+  public:
+    // Opens it until then. A vault that is open already keeps its lease object, which is extended. Error:
+    // RecordInvalid when a different vault key is open under this id.
+    Status put(std::shared_ptr<OpenVault> vault, UnixMs until);
+    std::shared_ptr<const OpenVault> find(const sealed::VaultId& id, UnixMs now) const; // nullptr: not open
+    std::shared_ptr<const OpenVault> any(UnixMs now) const; // where new keys are sealed: the first by id
+    void close(const sealed::VaultId& id);                  // ends the lease
+    std::vector<std::shared_ptr<OpenVault>> all() const;    // for renewal
+
+  private:
+    mutable std::shared_mutex mutex_;
+    std::map<sealed::VaultId, std::shared_ptr<OpenVault>> vaults_;
+};
+
+} // namespace redoubt::enclave
