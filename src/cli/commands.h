@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// The subcommands. Each adds itself to the application and, when chosen, sets the exit code.
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace redoubt::cli {
+
+struct Context {
+    int exit_code = 0;
+    const char* program = ""; // argv[0]'s real path, for starting children
+};
+
+void add_up(CLI::App& app, Context& context);
+void add_services(CLI::App& app, Context& context);      // gateway, vsock-proxy, devcloud
+void add_keys(CLI::App& app, Context& context);          // key create|list|show
+void add_documentation(CLI::App& app, Context& context); // completion, man
+
+} // namespace redoubt::cli
