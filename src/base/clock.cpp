@@ -96,7 +96,7 @@ std::optional<UnixMs> from_iso8601(std::string_view text) noexcept {
         return std::nullopt;
     UnixMs fraction = 0;
     if (text.size() > 20) {
-        if (text[19] != '.' || text.size() > 31)
+        if (text[19] != '.' || text.size() < 22 || text.size() > 31)
             return std::nullopt;
         int scale = 100;
         for (const char c : text.substr(20, text.size() - 21)) {

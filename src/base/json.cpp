@@ -13,6 +13,11 @@ bool is_space(char c) noexcept {
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
+// Stands for itself in a string and needs no look at what follows.
+bool is_plain_ascii(char c) noexcept {
+    return static_cast<std::uint8_t>(c - 0x20) < 0x5f && c != '"' && c != '\\';
+}
+
 bool is_digit(char c) noexcept {
     return c >= '0' && c <= '9';
 }
@@ -107,7 +112,7 @@ class Document::Parser {
     }
 
     Result<std::uint32_t> new_node(Type type) {
-        if (d_.nodes_.size() >= limits_.values)
+        if (d_.nodes_.size() > limits_.values) // the node at index 0 is no value
             return fail(Code::TooLarge, "the JSON body has too many values");
         d_.nodes_.push_back({type, false, false, 0, 0, 0, 0, 0, 0, 0, static_cast<std::uint32_t>(at_), 0});
         return static_cast<std::uint32_t>(d_.nodes_.size() - 1);
@@ -196,8 +201,13 @@ class Document::Parser {
         ++at_; // the quote
         const std::size_t start = at_;
         // Until the first escape the string is a view of the input.
-        while (at_ < text_.size() && text_[at_] != '"' && text_[at_] != '\\')
+        for (;;) {
+            while (at_ < text_.size() && is_plain_ascii(text_[at_]))
+                ++at_;
+            if (at_ >= text_.size() || text_[at_] == '"' || text_[at_] == '\\')
+                break;
             REDOUBT_CHECK(plain());
+        }
         if (at_ >= text_.size())
             return bad("a string in the JSON body is not closed");
         if (text_[at_] == '"') {
@@ -552,38 +562,30 @@ Writer& Writer::raw(std::string_view json) {
 void append_escaped(std::string& out, std::string_view text) {
     static constexpr char kHex[] = "0123456789abcdef";
     out.push_back('"');
-    for (const char c : text) {
-        switch (c) {
-        case '"':
-            out += "\\\"";
-            break;
-        case '\\':
-            out += "\\\\";
-            break;
-        case '\n':
+    for (std::size_t at = 0; at < text.size();) {
+        const char c = text[at];
+        const std::size_t length = utf8_length(text, at);
+        if (length == 0)
+            out += "\\ufffd"; // one replacement character a byte that is not UTF-8
+        else if (length > 1)
+            out += text.substr(at, length);
+        else if (c == '"' || c == '\\')
+            (out += '\\') += c;
+        else if (c == '\n')
             out += "\\n";
-            break;
-        case '\r':
+        else if (c == '\r')
             out += "\\r";
-            break;
-        case '\t':
+        else if (c == '\t')
             out += "\\t";
-            break;
-        case '\b':
+        else if (c == '\b')
             out += "\\b";
-            break;
-        case '\f':
+        else if (c == '\f')
             out += "\\f";
-            break;
-        default:
-            if (static_cast<unsigned char>(c) < 0x20) {
-                out += "\\u00";
-                out.push_back(kHex[static_cast<unsigned char>(c) >> 4]);
-                out.push_back(kHex[c & 15]);
-            } else {
-                out.push_back(c);
-            }
-        }
+        else if (static_cast<std::uint8_t>(c) < 0x20)
+            ((out += "\\u00") += kHex[c >> 4]) += kHex[c & 15];
+        else
+            out.push_back(c);
+        at += length == 0 ? 1 : length;
     }
     out.push_back('"');
 }

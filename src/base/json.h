@@ -21,7 +21,7 @@ namespace redoubt::json {
 struct Limits {
     std::size_t bytes = 1 << 20;  // of the whole text
     std::size_t depth = 32;       // arrays and objects around a value
-    std::size_t values = 1 << 16; // values and names in all
+    std::size_t values = 1 << 16; // values in all, a member and its name counting as one
 };
 
 enum class Type : std::uint8_t { Null, False, True, Number, String, Array, Object };
@@ -49,7 +49,8 @@ class Value {
 
     // Members of an object or elements of an array.
     std::size_t size() const noexcept;
-    // The named member of an object. nullopt where absent or where this is no object.
+    // The named member of an object. nullopt where absent or where this is no object. Keep the result in a
+    // variable to iterate over it: `for (auto v : *o.get("x"))` would iterate over a dead temporary.
     std::optional<Value> get(std::string_view name) const noexcept;
 
     class Iterator;
@@ -140,7 +141,9 @@ class Writer {
     bool first_ = true;
 };
 
-void append_escaped(std::string& out, std::string_view text); // with quotes
+// With quotes. What is not UTF-8 (a host's error text, say) becomes U+FFFD, so that the output is always
+// JSON.
+void append_escaped(std::string& out, std::string_view text);
 
 // Canonical form (RFC 8785, restricted): names sorted by their bytes, no white space. Only what the project's
 // own formats use is accepted: strings, booleans, null, arrays, objects, and integers up to 2^53 − 1; another

@@ -5,6 +5,7 @@
 #include "base/json.h"
 
 #include <atomic>
+#include <cerrno>
 #include <string>
 #include <unistd.h>
 
@@ -43,6 +44,8 @@ void log(LogLevel level, std::string_view event, std::initializer_list<LogField>
     line.push_back('\n');
     for (std::string_view rest = line; !rest.empty();) {
         const ssize_t written = write(STDERR_FILENO, rest.data(), rest.size());
+        if (written < 0 && errno == EINTR)
+            continue;
         if (written <= 0)
             return; // nowhere to report a log that cannot be written
         rest.remove_prefix(static_cast<std::size_t>(written));

@@ -56,7 +56,7 @@ std::uint8_t* map_locked(std::size_t size) {
 
 std::size_t size_class(std::size_t size) noexcept {
     std::size_t index = 0;
-    for (std::size_t block = kSmallest; block < size; block *= 2)
+    while (index < kClasses && kSmallest << index < size)
         ++index;
     return index;
 }
@@ -194,6 +194,7 @@ void wipe(std::span<std::uint8_t> bytes) noexcept {
 }
 
 void wipe(std::string& text) noexcept {
+    text.resize(text.capacity()); // an earlier, longer content may lie behind the end
     OPENSSL_cleanse(text.data(), text.size());
     text.clear();
 }
