@@ -21,8 +21,9 @@
 namespace redoubt::aws {
 
 struct KmsClientOptions {
-    net::Endpoint proxy;         // byte proxy towards the KMS host, e.g. vsock:3:8000
-    const net::TlsContext* tls;  // the image's CA roots, and no others
+    net::Endpoint proxy; // byte proxy towards the KMS host, e.g. vsock:3:8000
+    std::map<std::string, net::Endpoint> proxies_by_region; // where a region has a proxy of its own
+    const net::TlsContext* tls;                             // the image's CA roots, and no others
     std::string endpoint_suffix; // empty: by the ARN's partition; development images: their own
     int timeout_ms = 5'000;      // a call
     std::function<UnixMs()> now; // trusted time, for SigV4

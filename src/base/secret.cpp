@@ -203,6 +203,8 @@ bool harden_process(bool lock_all) noexcept {
     // Only possible before OpenSSL's first allocation; refused quietly afterwards (tests that call this
     // late).
     (void)CRYPTO_set_mem_functions(wiping_malloc, wiping_realloc, wiping_free);
+    // OpenSSL would read openssl.cnf, or what OPENSSL_CONF names: a file of the host's must not influence it.
+    (void)OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
     const rlimit none{0, 0};
     (void)setrlimit(RLIMIT_CORE, &none);
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+# The front door. Each target says what it does in `make help`; the work is done by tools/, CMake and CTest.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help deps build demo test test-long bench format lint clean
+SHELL := /bin/bash
+
+JOBS := $(shell nproc)
+
+help: ## this list
+	@echo "Redoubt: make TARGET"
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+
+deps: ## install what is missing (Debian packages, Node.js, npm packages); needs root only for packages
+	@tools/deps.sh
+
+build: ## build/release/bin: redoubt, redoubt-enclave, redoubt-enclave-dev and the tests
+	@tools/build release
+
+demo: deps build ## the README's story on this machine, up to a mined transaction
+	@tools/demo.sh
+
+test: deps build ## unit, conformance and short end-to-end tests
+	@ctest --test-dir build/release --output-on-failure --no-tests=error -j$(JOBS)
+
+test-long: deps build ## load, kill, chaos and long fuzz runs (an hour or more)
+	@ctest --test-dir build/release --output-on-failure --no-tests=error -C long -L '^long$$'
+
+bench: deps build ## signatures a second and latency, beside raw libsecp256k1
+	@bench/run.sh
+
+format: ## lay out the C++ sources with clang-format
+	@tests/lint/format.sh --fix
+
+lint: build ## floors, licence lines, layout, link map, clang-tidy
+	@tools/deps.sh lint
+	@ctest --test-dir build/release --output-on-failure --no-tests=error -L '^lint$$'
+	@tests/lint/tidy.sh
+
+clean: ## remove build/
+	rm -rf build

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# tests/lint/self_test.sh: the checks of this folder find what they are there for.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failures=0
+expect() { # STATUS WHAT COMMAND…
+  local wanted=$1 what=$2 got=0
+  shift 2
+  "$@" >"$work/output" 2>&1 || got=1
+  if [ "$got" != "$wanted" ]; then
+    echo "self_test: $what: expected $wanted, got $got" >&2
+    cat "$work/output" >&2
+    failures=$((failures + 1))
+  fi
+}
+
+tree=$work/tree
+fresh() {
+  rm -rf "$tree"
+  mkdir -p "$tree"/src/{base,nitro,wire,enclave,gateway,devcloud,cli}
+  cat >"$tree/src/CMakeLists.txt" <<'LIST'
+redoubt_floor(base LIBS openssl)
+redoubt_floor(nitro FLOORS base EXCLUDE software_nsm.cpp)
+redoubt_floor(wire FLOORS base)
+redoubt_floor(enclave FLOORS wire nitro base EXCLUDE main_dev.cpp)
+redoubt_floor(gateway FLOORS wire base)
+redoubt_floor(devcloud FLOORS nitro base LIBS sqlite)
+LIST
+  echo '#include "base/bytes.h"' >"$tree/src/wire/frame.h"
+  echo '#include "nitro/software_nsm.h"' >"$tree/src/enclave/main_dev.cpp"
+  echo '#include "devcloud/devcloud.h"' >"$tree/src/cli/main.cpp"
+}
+fresh; expect 0 "a good tree" "$here/floors.sh" "$tree"
+refuse() { # FILE INCLUDE WHAT
+  fresh
+  echo "#include \"$2\"" >"$tree/src/$1"
+  expect 1 "$3" "$here/floors.sh" "$tree"
+}
+refuse base/a.h wire/frame.h "a floor on one above it"
+refuse gateway/a.cpp enclave/server.h "gateway on enclave"
+refuse enclave/a.cpp gateway/pool.h "enclave on gateway"
+refuse gateway/a.cpp devcloud/devcloud.h "gateway on devcloud"
+refuse enclave/a.cpp nitro/software_nsm.h "the software NSM in the enclave"
+refuse devcloud/a.cpp nitro/software_nsm.h "the software NSM in devcloud"
+refuse wire/a.cpp frame.h "a header without its floor"
+fresh; sed -i 's/gateway FLOORS/gateway FLOORS devcloud/' "$tree/src/CMakeLists.txt"; expect 1 "devcloud in a list" "$here/floors.sh" "$tree"
+fresh; sed -i 's/gateway FLOORS/gateway FLOORS enclave/' "$tree/src/CMakeLists.txt"; expect 1 "enclave in gateway's list" "$here/floors.sh" "$tree"
+
+spdx=$work/spdx
+mkdir -p "$spdx"
+printf '#!/bin/sh\n# SPDX-License-Identifier: Apache-2.0\n' >"$spdx/a.sh"
+expect 0 "files with the line" "$here/spdx.sh" "$spdx"
+printf '\n\n\n// SPDX-License-Identifier: Apache-2.0\n' >"$spdx/b.cpp"
+expect 1 "the line too late" "$here/spdx.sh" "$spdx"
+
+map=$work/enclave.map
+echo 'src/libredoubt_enclave.a(server.cpp.o)' >"$map"
+expect 0 "a good map" "$here/link_map.sh" "$map"
+for name in 'libredoubt_nsm_software.a(software_nsm.cpp.o)' /usr/lib/libsqlite3.a libpq.a libspdlog.a 'libredoubt_devcloud.a(kms.cpp.o)'; do
+  printf 'src/libredoubt_enclave.a(server.cpp.o)\nLOAD %s\n' "$name" >"$map"
+  expect 1 "a map with $name" "$here/link_map.sh" "$map"
+done
+: >"$map"; expect 1 "an empty map" "$here/link_map.sh" "$map"
+expect 1 "no map" "$here/link_map.sh" "$work/none.map"
+
+echo "self_test: $failures checks failed to see what they are for"
+[ "$failures" -eq 0 ]

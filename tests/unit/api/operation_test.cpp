@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/operation.h"
+
+#include <gtest/gtest.h>
+
+namespace redoubt::api {
+namespace {
+
+struct Parsed {
+    json::Document scratch;
+    Result<Operation> operation = fail(Code::Internal, "not parsed");
+};
+
+void parse(Parsed& out, std::string_view method, std::string_view path, std::string_view body = {},
+           std::string_view content_type = "application/json",
+           std::optional<std::string_view> query = std::nullopt) {
+    out.operation = parse_operation(
+        Request{method, path, query.value_or(""), query.has_value(), content_type, body}, out.scratch);
+}
+
+Code refusal(std::string_view method, std::string_view path, std::string_view body = {},
+             std::string_view content_type = "application/json",
+             std::optional<std::string_view> query = std::nullopt) {
+    Parsed out;
+    parse(out, method, path, body, content_type, query);
+    EXPECT_FALSE(out.operation) << method << " " << path << " " << body;
+    return out.operation ? Code::Internal : out.operation.error().code;
+}
+
+constexpr std::string_view kTransaction =
+    R"({"transaction":{"type":"0x2","chainId":1,"nonce":0,"gas":21000,"maxFeePerGas":2,"maxPriorityFeePerGas":1,"to":"0x2c7536E3605D9C16a7a3D7b1898e529396a65c23","value":"1"}})";
+
+TEST(Operation, routes_lead_to_typed_operations) {
+    Parsed out;
+    parse(out, "POST", "/v1/keys");
+    EXPECT_TRUE(out.operation && std::holds_alternative<CreateKey>(*out.operation));
+    parse(out, "POST", "/v1/keys", R"({"exportable":true,"nonce":"0x0aff"})");
+    ASSERT_TRUE(out.operation);
+    EXPECT_TRUE(std::get<CreateKey>(*out.operation).exportable);
+    EXPECT_EQ(std::get<CreateKey>(*out.operation).nonce, (Bytes{0x0a, 0xff}));
+    parse(out, "GET", "/v1/keys/key-1");
+    ASSERT_TRUE(out.operation);
+    EXPECT_EQ(std::get<DescribeKey>(*out.operation).key_id, "key-1");
+    EXPECT_FALSE(std::get<DescribeKey>(*out.operation).nonce);
+    parse(out, "GET", "/v1/keys/key-1", "", "", "nonce=00");
+    ASSERT_TRUE(out.operation);
+    EXPECT_EQ(std::get<DescribeKey>(*out.operation).nonce, Bytes{0});
+    parse(out, "POST", "/v1/keys/key-1/sign-transaction", kTransaction);
+    ASSERT_TRUE(out.operation) << out.operation.error().describe();
+    EXPECT_EQ(std::get<SignTransaction>(*out.operation).key_id, "key-1");
+    parse(out, "GET", "/v1/attestation", "", "", "nonce=00ff");
+    ASSERT_TRUE(out.operation);
+    EXPECT_EQ(std::get<Attest>(*out.operation).nonce, (Bytes{0, 0xff}));
+    parse(out, "POST", "/sign_hash", R"({"hash":")" + std::string(64, 'a') + R"(","secret_id":"s"})", "");
+    ASSERT_TRUE(out.operation);
+    EXPECT_EQ(std::get<ReferenceSignHash>(*out.operation).hash[31], 0xaa);
+    parse(out, "POST", "/generate_key", R"({"key_id":"k"})");
+    ASSERT_TRUE(out.operation);
+    for (const auto path : {"/", "/sign_transaction", "/any/other"}) {
+        parse(out, "POST", path,
+              R"({"transaction_payload":{"value":1,"nonce":0,"gas":21000,"gasPrice":1},"secret_id":"s"})",
+              "");
+        ASSERT_TRUE(out.operation) << out.operation.error().describe();
+        EXPECT_EQ(std::get<ReferenceSignTransaction>(*out.operation).secret_id, "s");
+    }
+}
+
+TEST(Operation, what_is_not_understood_is_refused) {
+    EXPECT_EQ(refusal("GET", "/v1"), Code::NotFound);
+    EXPECT_EQ(refusal("GET", "/v1/keys/"), Code::NotFound);
+    EXPECT_EQ(refusal("GET", "/v1/keys/a/b"), Code::NotFound);
+    EXPECT_EQ(refusal("POST", "/v1/keys//sign-transaction", kTransaction), Code::NotFound);
+    EXPECT_EQ(refusal("GET", "/nothing"), Code::NotFound);
+    EXPECT_EQ(refusal("GET", "/"), Code::MethodNotAllowed);
+    EXPECT_EQ(refusal("PUT", "/v1/keys"), Code::MethodNotAllowed);
+    EXPECT_EQ(refusal("POST", "/v1/keys/key-1"), Code::MethodNotAllowed);
+    EXPECT_EQ(refusal("POST", "/v1/attestation", "", "", "nonce=00"), Code::MethodNotAllowed);
+    EXPECT_EQ(refusal("POST", "/v1/keys", R"({"label":"x"})"), Code::UnknownField);
+    EXPECT_EQ(refusal("POST", "/v1/keys", "{}", "application/json", "x=1"), Code::UnknownField);
+    EXPECT_EQ(refusal("POST", "/v1/keys", "[]"), Code::BadJson);
+    EXPECT_EQ(refusal("POST", "/v1/keys", R"({"nonce":5})"), Code::InvalidField);
+    EXPECT_EQ(refusal("POST", "/v1/keys", R"({"nonce":"abc"})"), Code::InvalidField);
+    EXPECT_EQ(refusal("GET", "/v1/attestation"), Code::MissingField);
+    EXPECT_EQ(refusal("GET", "/v1/attestation", "", "", "nonce=00&user_data=11"), Code::UnknownField);
+    EXPECT_EQ(refusal("GET", "/v1/attestation", "", "", "public_key=11"), Code::UnknownField);
+    EXPECT_EQ(refusal("GET", "/v1/attestation", "", "", "nonce=" + std::string(1026, '0')),
+              Code::InvalidField);
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/sign-transaction", "{}"), Code::MissingField);
+    EXPECT_EQ(refusal("POST", "/sign_hash", R"({"hash":"00","secret_id":"s"})"), Code::InvalidField);
+    EXPECT_EQ(refusal("POST", "/sign_hash", R"({"secret_id":"s"})"), Code::MissingField);
+    EXPECT_EQ(refusal("POST", "/", R"({"transaction_payload":{},"secret_id":"s","x":1})"),
+              Code::UnknownField);
+    EXPECT_EQ(refusal("POST", "/", R"({"transaction_payload":{},"secret_id":""})"), Code::InvalidField);
+}
+
+TEST(Operation, content_types_are_checked) {
+    Parsed out;
+    for (const auto good : {"application/json", "Application/JSON", "application/json; charset=UTF-8",
+                            "application/json;charset=utf-8"}) {
+        parse(out, "POST", "/v1/keys/k/sign-transaction", kTransaction, good);
+        EXPECT_TRUE(out.operation) << good;
+    }
+    for (const auto bad : {"", "text/plain", "application/jsonx", "application/json; charset=latin1",
+                           "application/json; a=b", "application/x-www-form-urlencoded"})
+        EXPECT_EQ(refusal("POST", "/v1/keys/k/sign-transaction", kTransaction, bad), Code::UnsupportedMedia)
+            << bad;
+}
+
+TEST(Operation, a_body_that_two_parsers_read_differently_is_refused) {
+    for (const std::string_view body :
+         {R"({"transaction":{},"transaction":{}})", R"({"transaction":{},"trans\u0061ction":{}})",
+          R"({"transaction":{}} )"
+          "x",
+          R"({"transaction":{"value":1,}})", R"({"transaction":{/**/}})", R"({'transaction':{}})",
+          "\xef\xbb\xbf{}", R"({"transaction":{"value":NaN}})", R"({"transaction":{"value":01}})"})
+        EXPECT_EQ(refusal("POST", "/v1/keys/k/sign-transaction", body), Code::BadJson) << body;
+}
+
+TEST(Operation, legacy_paths_are_those_that_are_not_ours) {
+    EXPECT_TRUE(is_legacy_path("/wallet"));
+    EXPECT_FALSE(is_legacy_path("/"));
+    EXPECT_FALSE(is_legacy_path("/sign_transaction"));
+    EXPECT_FALSE(is_legacy_path("/v1/x"));
+}
+
+} // namespace
+} // namespace redoubt::api

@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "enclave/enclave.h"
+#include "fake_kms.h"
+#include "nitro/software_nsm.h"
+#include "policy/open_policy.h"
+#include "trust/statement.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace redoubt::enclave {
+namespace {
+
+constexpr const char* kSuffix = "test.internal";
+const std::string kVaultArn = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555";
+const std::string kReferenceArn =
+    "arn:aws:kms:us-east-1:000000000000:key/66666666-7777-8888-9999-000000000000";
+const std::string kGoldenKey = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318";
+constexpr const char* kGoldenAddress = "0x2c7536E3605D9C16a7a3D7b1898e529396a65c23";
+constexpr const char* kHashBody =
+    R"({"hash":"1111111111111111111111111111111111111111111111111111111111111111","secret_id":"s"})";
+
+std::string manifest(const std::string& more = R"(,"reference_keys":"any","min_epoch":1)") {
+    return R"({"redoubt_manifest":1,"kms_keys":[{"arn":")" + kVaultArn + R"(","purpose":"vault"},{"arn":")" +
+           kReferenceArn + R"(","purpose":"reference"}])" + more + "}";
+}
+
+tests::FakeKms& kms() {
+    static tests::FakeKms instance(std::string("kms.us-east-1.") + kSuffix);
+    return instance;
+}
+
+const nitro::DevelopmentRoot& root() {
+    static const nitro::DevelopmentRoot instance = *nitro::make_development_root();
+    return instance;
+}
+
+nitro::Pcr pcr0() {
+    nitro::Pcr out;
+    out.fill(0xab);
+    return out;
+}
+
+struct Item {
+    wire::ItemKind kind;
+    std::string name;
+    Bytes bytes;
+};
+
+struct Instance {
+    std::unique_ptr<Enclave> enclave;
+
+    explicit Instance(const std::string& manifest_text = manifest(), bool with_credentials = true) {
+        kms().forge(nullptr);
+        nitro::SoftwareNsmOptions nsm;
+        nsm.pcrs[0] = pcr0();
+        nsm.pcrs[1] = nsm.pcrs[2] = pcr0();
+        Options options;
+        options.image = Image::Development;
+        options.kms_proxies[""] = kms().endpoint();
+        options.tls_roots_pem = kms().roots();
+        options.endpoint_suffix = kSuffix;
+        auto made = Enclave::create(*nitro::make_software_nsm(root(), nsm), options);
+        EXPECT_TRUE(made) << made.error().describe();
+        enclave = std::move(*made);
+        if (with_credentials)
+            give_credentials();
+        if (!manifest_text.empty())
+            EXPECT_EQ(call(wire::Kind::Manifest, manifest_text).status, 200);
+    }
+
+    void give_credentials() {
+        wire::CredentialsMessage message;
+        message.access_key_id = "ASIATEST";
+        message.secret_access_key = Secret::copy_of(to_bytes("secret"));
+        Bytes payload;
+        wire::encode_credentials(payload, message);
+        EXPECT_EQ(enclave->handle(wire::Kind::Credentials, payload, true)->status, 200);
+    }
+
+    wire::Reply call(wire::Kind kind, std::string_view payload = {}) {
+        return *enclave->handle(kind, as_bytes(payload), true);
+    }
+
+    wire::Reply ask(std::string_view method, std::string_view path, std::string_view body = {},
+                    const std::vector<Item>& items = {}, std::string_view query = {}) {
+        wire::Request request;
+        request.method = method;
+        request.path = path;
+        request.authority = "localhost";
+        request.query = query;
+        request.has_query = !query.empty();
+        request.headers = {{"content-type", "application/json"}};
+        request.body = as_bytes(body);
+        for (const auto& item : items)
+            request.items.push_back({item.kind, item.name, item.bytes});
+        Bytes payload;
+        wire::encode_request(payload, request);
+        return *enclave->handle(wire::Kind::Request, payload, true);
+    }
+};
+
+std::string member(const wire::Reply& reply, const char* name) {
+    const auto body = nlohmann::json::parse(reply.body, nullptr, false);
+    return body.is_object() && body.contains(name) && body[name].is_string() ? body[name].get<std::string>()
+                                                                             : "";
+}
+
+std::string code(const wire::Reply& reply) {
+    return member(reply, "code");
+}
+
+std::string transaction(int nonce = 0) {
+    return R"({"transaction":{"chainId":1,"nonce":)" + std::to_string(nonce) +
+           R"(,"gas":21000,"maxFeePerGas":2,"maxPriorityFeePerGas":1,"to":"0x2c7536E3605D9C16a7a3D7b1898e529396a65c23","value":"1"}})";
+}
+
+struct MadeKey {
+    std::string id, address;
+    Bytes record;
+    wire::Reply reply;
+};
+
+MadeKey make_key(Instance& instance, const std::string& nonce = "0102") {
+    MadeKey out;
+    out.reply = instance.ask("POST", "/v1/keys", R"({"nonce":")" + nonce + R"("})");
+    EXPECT_EQ(out.reply.status, 201) << out.reply.body;
+    out.id = member(out.reply, "key_id");
+    out.address = member(out.reply, "address");
+    if (!out.reply.records.empty())
+        out.record = out.reply.records[0].bytes;
+    return out;
+}
+
+Bytes make_vault(Instance& instance) {
+    const auto reply = instance.call(wire::Kind::VaultCreate);
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    return reply.records.empty() ? Bytes{} : reply.records[0].bytes;
+}
+
+Bytes to_text_bytes(const Bytes& blob) {
+    return to_bytes(to_base64(blob));
+}
+
+TEST(Enclave, takes_one_manifest_measures_it_and_asks_kms_for_nothing_before) {
+    Instance instance("");
+    EXPECT_EQ(code(instance.call(wire::Kind::VaultCreate)), "manifest_missing");
+    EXPECT_EQ(code(instance.ask("POST", "/v1/keys", "{}")), "manifest_missing");
+    EXPECT_EQ(kms().calls(), 0);
+    EXPECT_EQ(code(instance.call(wire::Kind::Manifest, "{}")), "manifest_invalid");
+    EXPECT_EQ(instance.call(wire::Kind::Manifest, manifest()).status, 200);
+    const auto hello = instance.call(wire::Kind::Hello);
+    const auto parsed = *trust::parse_manifest(manifest());
+    EXPECT_EQ(member(hello, "pcr16"), to_hex(nitro::pcr_of(parsed.digest())));
+    EXPECT_EQ(member(hello, "manifest"), to_hex(parsed.digest()));
+    EXPECT_EQ(member(hello, "pcr0"), to_hex(pcr0()));
+    EXPECT_EQ(instance.call(wire::Kind::Manifest, manifest()).status, 200)
+        << "the same again changes nothing";
+    EXPECT_EQ(code(instance.call(wire::Kind::Manifest, manifest(R"(,"min_epoch":2)"))), "manifest_refused");
+    EXPECT_EQ(member(instance.call(wire::Kind::Hello), "pcr16"), member(hello, "pcr16"));
+}
+
+TEST(Enclave, a_created_keys_statement_verifies_and_names_what_was_asked) {
+    Instance instance;
+    make_vault(instance);
+    const MadeKey key = make_key(instance, "c0ffee");
+    trust::Pins pins;
+    pins.root_der = root().certificate_der;
+    pins.pcr0 = to_bytes(ByteView(pcr0()));
+    pins.pcr16 = to_bytes(ByteView(nitro::pcr_of(trust::parse_manifest(manifest())->digest())));
+    pins.nonce = {0xc0, 0xff, 0xee};
+    const Bytes statement = *from_base64(member(key.reply, "statement"));
+    const Bytes document = *from_base64(member(key.reply, "attestation"));
+    const auto verified = trust::verify_key_statement(as_text(statement), document, pins, system_time_ms());
+    ASSERT_TRUE(verified) << verified.error().describe();
+    EXPECT_EQ(verified->address, key.address);
+    EXPECT_EQ(verified->key_id, key.id);
+    EXPECT_EQ(verified->policy_digest, to_hex(policy::open_policy_digest()));
+    EXPECT_EQ(verified->epoch, 1u);
+    trust::Pins wrong = pins;
+    wrong.nonce = {1};
+    EXPECT_FALSE(trust::verify_key_statement(as_text(statement), document, wrong, system_time_ms()));
+    wrong = pins;
+    (*wrong.pcr16)[0] ^= 1;
+    EXPECT_FALSE(trust::verify_key_statement(as_text(statement), document, wrong, system_time_ms()));
+    wrong = pins;
+    wrong.root_der = nitro::make_development_root()->certificate_der;
+    EXPECT_FALSE(trust::verify_key_statement(as_text(statement), document, wrong, system_time_ms()));
+    Bytes altered = statement;
+    altered[20] ^= 1;
+    EXPECT_FALSE(trust::verify_key_statement(as_text(altered), document, pins, system_time_ms()));
+}
+
+TEST(Enclave, another_enclave_opens_the_vault_and_signs_the_same_bytes) {
+    Instance first;
+    const Bytes vault = make_vault(first);
+    const MadeKey key = make_key(first);
+    const std::string path = "/v1/keys/" + key.id + "/sign-transaction";
+    const std::vector<Item> record{{wire::ItemKind::KeyRecord, key.id, key.record}};
+    const auto signed_first = first.ask("POST", path, transaction(), record);
+    ASSERT_EQ(signed_first.status, 200) << signed_first.body;
+
+    Instance second;
+    const auto asks_for_key = second.ask("POST", path, transaction());
+    ASSERT_EQ(asks_for_key.status, wire::kNeeds);
+    EXPECT_EQ(asks_for_key.needs[0].kind, wire::ItemKind::KeyRecord);
+    const auto asks_for_vault = second.ask("POST", path, transaction(), record);
+    ASSERT_EQ(asks_for_vault.status, wire::kNeeds);
+    EXPECT_EQ(asks_for_vault.needs[0].kind, wire::ItemKind::VaultRecord);
+    EXPECT_EQ(second.call(wire::Kind::VaultOpen, as_text(vault)).status, 200);
+    const auto signed_second = second.ask("POST", path, transaction(), record);
+    EXPECT_EQ(signed_second.body, signed_first.body);
+    EXPECT_EQ(second.ask("POST", path, transaction()).body, signed_first.body) << "now it is cached";
+}
+
+TEST(Enclave, a_record_swapped_renamed_truncated_or_of_another_vault_never_signs) {
+    Instance instance;
+    make_vault(instance);
+    const MadeKey a = make_key(instance);
+    const MadeKey b = make_key(instance);
+    Instance other;
+    make_vault(other);
+    const MadeKey foreign = make_key(other);
+    const std::string path = "/v1/keys/" + a.id + "/sign-transaction";
+    const auto with = [&](const Bytes& record) {
+        return instance.ask("POST", path, transaction(), {{wire::ItemKind::KeyRecord, a.id, record}});
+    };
+    EXPECT_EQ(code(with(b.record)), "record_invalid");
+    EXPECT_EQ(code(with(Bytes(a.record.begin(), a.record.end() - 1))), "record_invalid");
+    EXPECT_EQ(code(with({})), "record_invalid");
+    EXPECT_EQ(with(foreign.record).status, wire::kNeeds) << "it asks for a vault that it does not have";
+    for (const std::size_t at : {6u, 20u, 40u, 60u, 80u, 100u, 200u}) {
+        Bytes altered = a.record;
+        altered[at] ^= 1;
+        const auto reply = with(altered);
+        EXPECT_NE(reply.status, 200) << at;
+    }
+    EXPECT_EQ(with(a.record).status, 200);
+}
+
+TEST(Enclave, a_record_below_min_epoch_is_stale) {
+    Instance old;
+    const Bytes vault = make_vault(old);
+    Instance strict(manifest(R"(,"min_epoch":2)"));
+    EXPECT_EQ(code(strict.call(wire::Kind::VaultOpen, as_text(vault))), "record_stale");
+}
+
+TEST(Enclave, a_manifest_that_lists_vaults_opens_no_other) {
+    Instance first;
+    const Bytes vault = make_vault(first);
+    const auto record = *sealed::decode_vault(vault);
+    const std::string listed =
+        R"(,"min_epoch":1,"vault_commitments":{")" + sealed::vault_id_text(record.id) + R"(":")";
+    Instance right(manifest(listed + to_hex(record.commitment) + R"("})"));
+    EXPECT_EQ(right.call(wire::Kind::VaultOpen, as_text(vault)).status, 200);
+    Instance wrong(manifest(listed + std::string(64, '0') + R"("})"));
+    EXPECT_EQ(code(wrong.call(wire::Kind::VaultOpen, as_text(vault))), "vault_unknown");
+    EXPECT_EQ(code(right.call(wire::Kind::VaultCreate)), "forbidden");
+}
+
+TEST(Enclave, require_policy_refuses_keys_without_one) {
+    Instance instance(manifest(R"(,"require_policy":true)"));
+    make_vault(instance);
+    EXPECT_EQ(code(instance.ask("POST", "/v1/keys", "{}")), "policy_required");
+}
+
+TEST(Enclave, missing_credentials_are_asked_for) {
+    Instance instance(manifest(), false);
+    const auto reply = instance.call(wire::Kind::VaultCreate);
+    ASSERT_EQ(reply.status, wire::kNeeds);
+    EXPECT_EQ(reply.needs[0].kind, wire::ItemKind::Credentials);
+    instance.give_credentials();
+    EXPECT_EQ(instance.call(wire::Kind::VaultCreate).status, 200);
+}
+
+TEST(Enclave, reference_keys_in_each_stored_form_sign_and_others_are_refused) {
+    Instance instance;
+    const auto sign = [&](ByteView plaintext) {
+        return instance.ask(
+            "POST", "/sign_hash", kHashBody,
+            {{wire::ItemKind::ReferenceCiphertext, "s", to_text_bytes(kms().encrypt(plaintext))}});
+    };
+    const auto hex = sign(as_bytes(kGoldenKey));
+    ASSERT_EQ(hex.status, 200) << hex.body;
+    EXPECT_EQ(sign(as_bytes("0x" + kGoldenKey)).body, hex.body);
+    EXPECT_EQ(sign(*from_hex(kGoldenKey)).body, hex.body);
+    EXPECT_EQ(code(sign(as_bytes("0X" + kGoldenKey))), "key_invalid");
+    EXPECT_EQ(code(sign(as_bytes(kGoldenKey + "\n"))), "key_invalid");
+    EXPECT_EQ(code(sign(Bytes(32, 0))), "key_invalid");
+    EXPECT_EQ(code(sign(Bytes(32, 0xff))), "key_invalid");
+    EXPECT_EQ(code(sign(Bytes(31, 1))), "key_invalid");
+    EXPECT_EQ(instance.ask("POST", "/sign_hash", kHashBody).status, wire::kNeeds);
+}
+
+TEST(Enclave, the_manifest_decides_which_reference_keys_sign) {
+    const auto sign = [](Instance& instance) {
+        return instance.ask(
+            "POST", "/sign_hash", kHashBody,
+            {{wire::ItemKind::ReferenceCiphertext, "s", to_text_bytes(kms().encrypt(as_bytes(kGoldenKey)))}});
+    };
+    Instance none(manifest(""));
+    EXPECT_EQ(code(sign(none)), "reference_key_refused");
+    Instance other(manifest(
+        R"(,"reference_keys":[{"address":"0x0000000000000000000000000000000000000001","policy_digest":")" +
+        to_hex(policy::open_policy_digest()) + R"("}])"));
+    EXPECT_EQ(code(sign(other)), "reference_key_refused");
+    const std::string listed =
+        std::string(R"(,"reference_keys":[{"address":")") + kGoldenAddress + R"(","policy_digest":")";
+    Instance right(manifest(listed + to_hex(policy::open_policy_digest()) + R"("}])"));
+    EXPECT_EQ(sign(right).status, 200);
+    Instance unknown_policy(manifest(listed + std::string(64, '1') + R"("}])"));
+    EXPECT_EQ(code(sign(unknown_policy)), "policy_required");
+}
+
+TEST(Enclave, refuses_a_kms_reply_whose_cms_is_altered_in_any_one_byte) {
+    Instance instance;
+    const Bytes stored = to_text_bytes(kms().encrypt(*from_hex(kGoldenKey)));
+    std::size_t size = 1;
+    std::mt19937_64 random(20261123);
+    for (std::size_t at = 0; at < size; ++at) {
+        const auto flip = static_cast<std::uint8_t>(1 + random() % 255);
+        // The second of the two replies is honest: only the first byte string is forged.
+        kms().forge([&](nlohmann::json& reply, int call) {
+            if (call != 1)
+                return;
+            Bytes cms = *from_base64(reply.at("CiphertextForRecipient").get<std::string>());
+            size = cms.size();
+            cms[at] ^= flip;
+            reply["CiphertextForRecipient"] = to_base64(cms);
+        });
+        const auto reply = instance.ask("POST", "/sign_hash", kHashBody,
+                                        {{wire::ItemKind::ReferenceCiphertext, "s", stored}});
+        ASSERT_NE(reply.status, 200) << "byte " << at << " xor " << int(flip);
+        ASSERT_EQ(code(reply), "kms_reply_invalid") << "byte " << at << ": " << reply.body;
+    }
+    EXPECT_GT(size, 400u);
+    kms().forge(nullptr);
+    EXPECT_EQ(
+        instance.ask("POST", "/sign_hash", kHashBody, {{wire::ItemKind::ReferenceCiphertext, "s", stored}})
+            .status,
+        200);
+}
+
+TEST(Enclave, refuses_other_forged_kms_replies) {
+    Instance instance;
+    const Bytes stored = to_text_bytes(kms().encrypt(*from_hex(kGoldenKey)));
+    const auto other_key = *crypto::RecipientKey::generate();
+    crypto::SystemRandom random;
+    const std::map<std::string, tests::FakeKms::Forge> lies{
+        {"plaintext beside it", [](nlohmann::json& reply, int) { reply["Plaintext"] = "AAAA"; }},
+        {"plaintext alone",
+         [](nlohmann::json& reply, int) {
+             reply["Plaintext"] = to_base64(*from_hex(kGoldenKey));
+             reply.erase("CiphertextForRecipient");
+         }},
+        {"another key id", [](nlohmann::json& reply, int) { reply["KeyId"] = kVaultArn; }},
+        {"no key id", [](nlohmann::json& reply, int) { reply.erase("KeyId"); }},
+        {"an alias of the key id",
+         [](nlohmann::json& reply, int) { reply["KeyId"] = kReferenceArn.substr(48); }},
+        {"no ciphertext", [](nlohmann::json& reply, int) { reply.erase("CiphertextForRecipient"); }},
+        {"trailing bytes",
+         [](nlohmann::json& reply, int) {
+             Bytes cms = *from_base64(reply["CiphertextForRecipient"].get<std::string>());
+             cms.push_back(0);
+             reply["CiphertextForRecipient"] = to_base64(cms);
+         }},
+        {"another recipient",
+         [&](nlohmann::json& reply, int) {
+             reply["CiphertextForRecipient"] = to_base64(
+                 *crypto::make_enveloped_data(other_key.public_der(), *from_hex(kGoldenKey), random));
+         }},
+        {"not JSON", [](nlohmann::json& reply, int) { reply = "x"; }},
+    };
+    for (const auto& [what, lie] : lies) {
+        kms().forge(what == "not JSON" ? tests::FakeKms::Forge([](nlohmann::json& reply, int) {
+            reply = nlohmann::json::object();
+        })
+                                       : lie);
+        const auto reply = instance.ask("POST", "/sign_hash", kHashBody,
+                                        {{wire::ItemKind::ReferenceCiphertext, "s", stored}});
+        EXPECT_EQ(code(reply), "kms_reply_invalid") << what << ": " << reply.status << " " << reply.body;
+    }
+}
+
+TEST(Enclave, a_forged_data_key_makes_no_vault) {
+    Instance instance;
+    // GenerateDataKey's answer is another plaintext than its blob opens to.
+    kms().forge([](nlohmann::json& reply, int call) {
+        if (call != 1)
+            return;
+        Bytes cms = *from_base64(reply.at("CiphertextForRecipient").get<std::string>());
+        const auto parts = crypto::parse_enveloped_data(cms);
+        const auto offset = static_cast<std::size_t>(parts->iv.data() - cms.data());
+        cms[offset] ^= 1;
+        reply["CiphertextForRecipient"] = to_base64(cms);
+    });
+    EXPECT_EQ(code(instance.call(wire::Kind::VaultCreate)), "kms_reply_invalid");
+}
+
+TEST(Enclave, kms_errors_have_codes_of_their_own_and_no_words_of_kms) {
+    Instance instance;
+    const Bytes stored = to_text_bytes(kms().encrypt(*from_hex(kGoldenKey)));
+    const std::pair<const char*, const char*> cases[] = {{"AccessDeniedException", "kms_denied"},
+                                                         {"DisabledException", "kms_refused"},
+                                                         {"ThrottlingException", "kms_throttled"}};
+    for (const auto& [type, expected] : cases) {
+        kms().forge([&, type = type](nlohmann::json& reply, int) {
+            reply = {{"__type", type}, {"message", "arn:aws:secret-detail"}, {"status", 400}};
+        });
+        const auto reply = instance.ask("POST", "/sign_hash", kHashBody,
+                                        {{wire::ItemKind::ReferenceCiphertext, "s", stored}});
+        EXPECT_EQ(code(reply), expected) << reply.body;
+        EXPECT_EQ(reply.body.find("secret-detail"), std::string::npos);
+    }
+    kms().forge([](nlohmann::json& reply, int) {
+        reply = {{"__type", "ExpiredTokenException"}, {"status", 400}};
+    });
+    const auto expired =
+        instance.ask("POST", "/sign_hash", kHashBody, {{wire::ItemKind::ReferenceCiphertext, "s", stored}});
+    EXPECT_EQ(expired.status, wire::kNeeds) << "fresh credentials are asked for";
+}
+
+TEST(Enclave, a_denied_lease_wipes_the_vault_and_signing_stops) {
+    Instance instance(manifest(R"(,"limits":{"vault_lease_seconds":10})"));
+    make_vault(instance);
+    const MadeKey key = make_key(instance);
+    const std::string path = "/v1/keys/" + key.id + "/sign-transaction";
+    const std::vector<Item> record{{wire::ItemKind::KeyRecord, key.id, key.record}};
+    ASSERT_EQ(instance.ask("POST", path, transaction(), record).status, 200);
+    kms().forge([](nlohmann::json& reply, int) {
+        reply = {{"__type", "AccessDeniedException"}, {"status", 400}};
+    });
+    bool stopped = false;
+    for (int second = 0; second < 11 && !stopped; ++second) {
+        std::this_thread::sleep_for(std::chrono::seconds(1));
+        instance.enclave->maintain();
+        stopped = instance.ask("POST", path, transaction(), record).status != 200;
+    }
+    EXPECT_TRUE(stopped) << "the lease of 10 s is over and the key still signs";
+}
+
+TEST(Enclave, attestations_for_clients_are_rate_limited) {
+    Instance instance;
+    int refused = 0;
+    for (int i = 0; i < 3 * Attestor::kClientBurst; ++i)
+        refused += code(instance.ask("GET", "/v1/attestation", "", {}, "nonce=00")) == "too_many_requests";
+    EXPECT_GT(refused, 0);
+    EXPECT_LT(refused, 3 * Attestor::kClientBurst);
+}
+
+TEST(Enclave, generate_key_takes_only_kms_keys_of_the_manifest) {
+    Instance instance;
+    EXPECT_EQ(instance.ask("POST", "/generate_key", R"({"key_id":")" + kReferenceArn + R"("})").status, 200);
+    const int before = kms().calls();
+    EXPECT_EQ(code(instance.ask("POST", "/generate_key", R"({"key_id":")" + kVaultArn + R"("})")),
+              "kms_key_refused");
+    EXPECT_EQ(
+        code(instance.ask(
+            "POST", "/generate_key",
+            R"({"key_id":"arn:aws:kms:us-east-1:999999999999:key/66666666-7777-8888-9999-000000000000"})")),
+        "kms_key_refused");
+    EXPECT_EQ(kms().calls(), before);
+}
+
+TEST(Enclave, authorities_of_the_manifest_are_the_only_ones_answered) {
+    Instance instance(manifest(R"(,"authorities":["sign.example"])"));
+    EXPECT_EQ(code(instance.ask("POST", "/v1/keys", "{}")), "wrong_authority");
+}
+
+} // namespace
+} // namespace redoubt::enclave

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/json.h"
+#include "policy/open_policy.h"
+#include "trust/key_policy.h"
+#include "trust/manifest.h"
+
+#include <gtest/gtest.h>
+
+namespace redoubt::trust {
+namespace {
+
+const std::string kKeys =
+    R"("kms_keys":[{"arn":"arn:aws:kms:us-east-1:000000000000:key/a","purpose":"vault"}])";
+
+std::string with(const std::string& members) {
+    return R"({"redoubt_manifest":1,)" + kKeys + (members.empty() ? "" : "," + members) + "}";
+}
+
+TEST(Manifest, defaults_are_the_strict_ones) {
+    const auto manifest = parse_manifest(with(""));
+    ASSERT_TRUE(manifest) << manifest.error().describe();
+    EXPECT_EQ(manifest->reference_keys.mode, ReferenceKeys::Mode::None);
+    EXPECT_TRUE(manifest->verify_before_release);
+    EXPECT_EQ(manifest->limits.vault_lease_seconds, 3600u);
+    EXPECT_EQ(manifest->min_epoch, 0u);
+}
+
+TEST(Manifest, the_digest_is_of_the_content_not_of_its_layout) {
+    const auto a = parse_manifest(with(R"("min_epoch":7,"require_policy":true)"));
+    const auto b = parse_manifest("{ \"require_policy\" : true,\n \"min_epoch\":7, " + kKeys +
+                                  ", \"redoubt_manifest\":1 }");
+    const auto c = parse_manifest(with(R"("min_epoch":8,"require_policy":true)"));
+    ASSERT_TRUE(a && b && c);
+    EXPECT_EQ(a->digest(), b->digest());
+    EXPECT_NE(a->digest(), c->digest());
+}
+
+TEST(Manifest, everything_unknown_or_out_of_range_is_refused) {
+    const std::string bad[] = {
+        "{}",
+        R"({"redoubt_manifest":2,)" + kKeys + "}",
+        R"({"redoubt_manifest":1})",
+        with(R"("comment":"x")"),
+        with(R"("min_epoch":-1)"),
+        with(R"("min_epoch":1.0)"),
+        with(R"("min_epoch":9007199254740992)"),
+        with(R"("min_epoch":1,"min_epoch":1)"),
+        with(R"("reference_keys":"all")"),
+        with(R"("reference_keys":"any","require_policy":true)"),
+        with(R"("reference_keys":[{"address":"0x00","policy_digest":""}])"),
+        with(R"("require_policy":1)"),
+        with(R"("limits":{"vault_lease_seconds":9})"),
+        with(R"("limits":{"vault_lease_seconds":86401})"),
+        with(R"("limits":{"vault_lease":3600})"),
+        with(R"("vault_commitments":{"vault-00":"00"})"),
+        with(R"("owners":[{"id":"a","algorithm":"rsa","public_key":"00"}])"),
+        with(R"("owners":[{"id":"a","algorithm":"ed25519","public_key":"00"}])"),
+        with(R"("authorities":[""])"),
+        R"({"redoubt_manifest":1,"kms_keys":[]})",
+        R"({"redoubt_manifest":1,"kms_keys":[{"arn":"alias/x","purpose":"vault"}]})",
+        R"({"redoubt_manifest":1,"kms_keys":[{"arn":"arn:a","purpose":"vault"},{"arn":"arn:a","purpose":"reference"}]})",
+        R"({"redoubt_manifest":1,"kms_keys":[{"arn":"arn:a","purpose":"both"}]})",
+        with("") + " ",
+    };
+    for (const auto& text : bad) {
+        const auto manifest = parse_manifest(text);
+        if (text.back() == ' ') {
+            EXPECT_TRUE(manifest) << "white space is no content";
+            continue;
+        }
+        ASSERT_FALSE(manifest) << text;
+        EXPECT_EQ(manifest.error().code, Code::ManifestInvalid) << text;
+    }
+}
+
+TEST(Manifest, takes_every_member) {
+    const auto manifest = parse_manifest(with(
+        R"("owners":[{"id":"alice","algorithm":"ed25519","public_key":")" + std::string(64, 'a') +
+        R"("}],"min_epoch":4,"vault_commitments":{"vault-)" + std::string(32, '1') + R"(":")" +
+        std::string(64, '2') + R"("},"reference_keys":[{"address":"0x)" + std::string(40, '3') +
+        R"(","policy_digest":")" + std::string(64, '4') +
+        R"("}],"require_policy":true,"verify_before_release":false,"limits":{"vault_lease_seconds":60,"key_cache_entries":5,"key_cache_seconds":6},"authorities":["sign.example:443"])"));
+    ASSERT_TRUE(manifest) << manifest.error().describe();
+    EXPECT_EQ(manifest->owners.size(), 1u);
+    EXPECT_EQ(manifest->vault_commitments.size(), 1u);
+    EXPECT_EQ(manifest->reference_keys.policy_digest_by_address.size(), 1u);
+    EXPECT_EQ(manifest->limits.key_cache_entries, 5u);
+    EXPECT_EQ(manifest->authorities[0], "sign.example:443");
+    EXPECT_FALSE(manifest->verify_before_release);
+}
+
+TEST(OpenPolicy, its_literal_is_canonical) {
+    json::Document document;
+    const auto root = document.parse(policy::kOpenPolicy);
+    ASSERT_TRUE(root);
+    EXPECT_EQ(*json::canonical(*root), policy::kOpenPolicy);
+}
+
+TEST(KeyPolicy, has_one_allow_for_each_pair_and_denies_planting) {
+    KeyPolicyInput input;
+    input.administrator = "arn:aws:iam::000000000000:root";
+    input.user = "arn:aws:iam::000000000000:role/host";
+    input.pairs.resize(2);
+    input.pairs[0].pcr0.fill(0x11);
+    input.pairs[0].pcr16.fill(0x22);
+    input.pairs[1].pcr0.fill(0x33);
+    input.pairs[1].pcr16.fill(0x44);
+    const std::string text = render_key_policy(input);
+    json::Document document;
+    const auto root = document.parse(text);
+    ASSERT_TRUE(root);
+    int pinned = 0;
+    bool denies_encrypt = false;
+    const auto statements = root->get("Statement");
+    ASSERT_TRUE(statements);
+    for (const auto statement : *statements) {
+        const bool allow = statement.get("Effect")->text() == "Allow";
+        const auto actions = statement.get("Action");
+        ASSERT_TRUE(actions);
+        for (const auto action : *actions) {
+            if (allow && action.text() == "kms:Decrypt") {
+                const auto condition = statement.get("Condition")->get("StringEqualsIgnoreCase");
+                ASSERT_TRUE(condition);
+                EXPECT_EQ(condition->size(), 2u);
+                ++pinned;
+            }
+            EXPECT_FALSE(allow && (action.text() == "kms:*" || action.text() == "kms:Encrypt" ||
+                                   action.text() == "kms:CreateGrant"));
+            denies_encrypt = denies_encrypt || (!allow && action.text() == "kms:Encrypt");
+        }
+    }
+    EXPECT_EQ(pinned, 2);
+    EXPECT_TRUE(denies_encrypt);
+}
+
+} // namespace
+} // namespace redoubt::trust

