@@ -51,10 +51,11 @@ std::unique_ptr<aws::KmsClient> Enclave::make_kms_client() {
     return std::make_unique<aws::KmsClient>(std::move(options), *recipient_);
 }
 
-std::optional<wire::Reply> Enclave::handle(wire::Kind kind, ByteView payload, bool may_block) {
+std::optional<wire::Reply> Enclave::handle(wire::Kind kind, ByteView payload, bool may_block,
+                                           std::int64_t waited_ms) {
     switch (kind) {
     case wire::Kind::Request:
-        return request(payload, may_block);
+        return request(payload, may_block, waited_ms);
     case wire::Kind::Probe:
         return probe();
     case wire::Kind::Credentials:

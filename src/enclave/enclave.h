@@ -54,8 +54,10 @@ class Enclave {
     ~Enclave();
 
     // nullopt: it would have to block, and `may_block` is false. The frame's payload need live only during
-    // the call.
-    std::optional<wire::Reply> handle(wire::Kind kind, ByteView payload, bool may_block);
+    // the call. `waited_ms`: how long the frame waited for a worker; a request whose deadline passed
+    // meanwhile is not begun.
+    std::optional<wire::Reply> handle(wire::Kind kind, ByteView payload, bool may_block,
+                                      std::int64_t waited_ms = 0);
 
     // Once a second, from a thread that may block: time, leases, the cache's age limit.
     void maintain();
@@ -81,7 +83,7 @@ class Enclave {
     void renew(OpenVault& vault, UnixMs now);
 
     // operations.cpp, reference_operations.cpp: what clients ask
-    MaybeReply request(ByteView payload, bool may_block);
+    MaybeReply request(ByteView payload, bool may_block, std::int64_t waited_ms);
     MaybeReply run(const Asked& asked, const api::CreateKey& operation);
     MaybeReply run(const Asked& asked, const api::DescribeKey& operation);
     MaybeReply run(const Asked& asked, const api::SignTransaction& operation);

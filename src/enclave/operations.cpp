@@ -20,10 +20,17 @@ std::string_view header(const wire::Request& message, std::string_view name) noe
 
 } // namespace
 
-std::optional<wire::Reply> Enclave::request(ByteView payload, bool may_block) {
+std::optional<wire::Reply> Enclave::request(ByteView payload, bool may_block, std::int64_t waited_ms) {
     const auto message = wire::decode_request(payload);
     if (!message)
         return refusal(message.error());
+    if (message->deadline_ms != 0 && waited_ms >= message->deadline_ms)
+        return refusal({Code::EnclaveTimeout, "the request waited past its deadline and was not begun"});
+    for (std::size_t i = 0; i < message->headers.size(); ++i)
+        for (std::size_t j = 0; j < i; ++j)
+            if (message->headers[i].name == message->headers[j].name)
+                return refusal(
+                    {Code::BadRequest, "a content or signature header stands twice; send it once"});
     const trust::Manifest* m = manifest();
     if (m == nullptr)
         return refusal({Code::ManifestMissing, "the enclave has no manifest yet; try again in a moment"});

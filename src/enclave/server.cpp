@@ -2,7 +2,7 @@
 #include "enclave/server.h"
 
 #include "base/log.h"
-#include "enclave/worker_pool.h"
+#include "base/worker_pool.h"
 #include "net/event_loop.h"
 
 #include <algorithm>
@@ -88,19 +88,19 @@ class Connection : public std::enable_shared_from_this<Connection> {
         // It has to wait: the payload is copied, since the reader's buffer is used again. It may hold
         // credentials, hence Secret.
         auto payload = std::make_shared<Secret>(Secret::copy_of(frame.payload));
-        const bool taken = shared_.workers.submit(
-            [this, self = shared_from_this(), payload, kind = frame.kind, id = frame.id] {
-                const ByteView view = payload->view(SecretAccess("a message that waited for a worker"));
-                auto reply = shared_.enclave.handle(kind, view, true);
-                if (!reply)
-                    reply = refusal({Code::Internal, "the enclave could not decide"});
-                loop_.events.post([self, id, reply = std::move(*reply)] {
-                    if (!self->fd_)
-                        return;
-                    self->answer(id, reply);
-                    self->flush();
-                });
+        const bool taken = shared_.workers.submit([this, self = shared_from_this(), payload,
+                                                   kind = frame.kind, id = frame.id, came = monotonic_ms()] {
+            const ByteView view = payload->view(SecretAccess("a message that waited for a worker"));
+            auto reply = shared_.enclave.handle(kind, view, true, monotonic_ms() - came);
+            if (!reply)
+                reply = refusal({Code::Internal, "the enclave could not decide"});
+            loop_.events.post([self, id, reply = std::move(*reply)] {
+                if (!self->fd_)
+                    return;
+                self->answer(id, reply);
+                self->flush();
             });
+        });
         if (!taken)
             answer(frame.id, refusal({Code::Overloaded,
                                       "the enclave has too much waiting work; try again in a second"}));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Threads for work that waits, behind a bounded queue.
+// Threads for work that waits, behind a bounded queue. Destroying the pool finishes what was taken.
 #pragma once
 
 #include <condition_variable>
@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-namespace redoubt::enclave {
+namespace redoubt {
 
 class WorkerPool {
   public:
@@ -65,4 +65,4 @@ class WorkerPool {
     std::vector<std::thread> threads_;
 };
 
-} // namespace redoubt::enclave
+} // namespace redoubt

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/enclave_link.h"
+
+#include "base/log.h"
+
+#include <cerrno>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <utility>
+
+namespace redoubt::gateway {
+
+EnclaveLink::EnclaveLink(net::EventLoop& loop, net::Endpoint endpoint, Events events)
+    : loop_(loop), endpoint_(std::move(endpoint)), events_(std::move(events)) {}
+
+EnclaveLink::~EnclaveLink() {
+    if (timer_set_)
+        loop_.cancel(timer_);
+    if (fd_)
+        loop_.remove(fd_.get());
+}
+
+void EnclaveLink::start() {
+    connect();
+}
+
+void EnclaveLink::stop() {
+    const auto self = shared_from_this();
+    down("the gateway is stopping");
+    state_ = State::Stopped;
+    if (std::exchange(timer_set_, false))
+        loop_.cancel(timer_);
+}
+
+void EnclaveLink::reset(FixedText why) {
+    if (state_ == State::Open || state_ == State::Connecting)
+        down(why);
+}
+
+void EnclaveLink::connect() {
+    timer_set_ = false;
+    if (state_ == State::Stopped)
+        return;
+    auto fd = net::start_connect(endpoint_);
+    if (!fd)
+        return down("the connection was refused");
+    state_ = State::Connecting;
+    fd_ = std::move(*fd);
+    interest_ = EPOLLOUT;
+    loop_.add(fd_.get(), interest_,
+              [self = shared_from_this()](std::uint32_t events) { self->ready(events); });
+    timer_set_ = true;
+    timer_ = loop_.after(kConnectMs, [self = shared_from_this()] {
+        self->timer_set_ = false;
+        self->down("the connection was not accepted in time");
+    });
+}
+
+void EnclaveLink::connected() {
+    if (std::exchange(timer_set_, false))
+        loop_.cancel(timer_);
+    if (const auto status = net::connect_result(fd_); !status)
+        return down("the connection was refused");
+    state_ = State::Open;
+    interest_ = EPOLLIN;
+    loop_.modify(fd_.get(), interest_);
+    heard_at_ = monotonic_ms();
+    told_down_ = false;
+    log(LogLevel::Info, "connected to an enclave", {{"enclave", endpoint_.text()}});
+    events_.opened();
+}
+
+void EnclaveLink::ready(std::uint32_t events) {
+    const auto self = shared_from_this();
+    if (state_ == State::Connecting)
+        return connected();
+    if ((events & EPOLLOUT) != 0)
+        flush();
+    if (state_ == State::Open && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
+        read();
+}
+
+void EnclaveLink::read() {
+    const auto space = reader_.space();
+    const ssize_t n = recv(fd_.get(), space.data(), space.size(), 0);
+    if (n == 0)
+        return down("the enclave ended the connection");
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR ? void() : down("the connection broke");
+    reader_.commit(static_cast<std::size_t>(n));
+    heard_at_ = monotonic_ms();
+    while (state_ == State::Open) {
+        const auto frame = reader_.next();
+        if (!frame || (*frame && (*frame)->kind != wire::Kind::Reply))
+            return down("the enclave sent what is no reply");
+        if (!*frame)
+            return;
+        const auto found = waiting_.find((*frame)->id);
+        auto reply = wire::decode_reply((*frame)->payload);
+        if (found == waiting_.end() || !reply)
+            return down("the enclave sent a reply that cannot be read, or to no request");
+        const Callback callback = std::move(found->second);
+        waiting_.erase(found);
+        callback(std::move(reply));
+    }
+}
+
+void EnclaveLink::send(wire::Kind kind, const std::function<void(Bytes&)>& encode, Callback callback) {
+    if (state_ != State::Open)
+        return callback(
+            fail(Code::EnclaveUnavailable, "the enclave is not connected; try again in a second"));
+    if (waiting_.empty())
+        heard_at_ = monotonic_ms();
+    const std::uint64_t id = next_id_++;
+    waiting_.emplace(id, std::move(callback));
+    const std::size_t payload_at = wire::begin_frame(out_, kind, id);
+    encode(out_);
+    wire::end_frame(out_, payload_at);
+    if (!std::exchange(flush_deferred_, true))
+        loop_.defer([self = shared_from_this()] {
+            self->flush_deferred_ = false;
+            if (self->state_ == State::Open)
+                self->flush();
+        });
+}
+
+void EnclaveLink::flush() {
+    while (sent_ < out_.size()) {
+        const ssize_t n = ::send(fd_.get(), out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno != EAGAIN)
+            return down("the connection broke");
+        if (n < 0)
+            break;
+        sent_ += static_cast<std::size_t>(n);
+    }
+    if (sent_ == out_.size()) {
+        wipe(out_); // a Credentials frame may have passed through
+        out_.clear();
+        sent_ = 0;
+    }
+    const std::uint32_t wanted = EPOLLIN | (out_.empty() ? 0u : std::uint32_t{EPOLLOUT});
+    if (wanted != interest_) {
+        interest_ = wanted;
+        loop_.modify(fd_.get(), wanted);
+    }
+}
+
+void EnclaveLink::down(FixedText why) {
+    if (state_ == State::Stopped)
+        return;
+    const bool was_open = state_ == State::Open;
+    state_ = State::Down;
+    if (std::exchange(timer_set_, false))
+        loop_.cancel(timer_);
+    if (fd_) {
+        loop_.remove(fd_.get());
+        fd_.reset();
+    }
+    reader_ = wire::FrameReader();
+    wipe(out_);
+    out_.clear();
+    sent_ = 0;
+    if (was_open || !std::exchange(told_down_, true))
+        log(LogLevel::Warning, "an enclave is not reachable",
+            {{"enclave", endpoint_.text()}, {"why", why.view()}});
+    told_down_ = true;
+    timer_set_ = true;
+    timer_ = loop_.after(kRetryMs, [self = shared_from_this()] { self->connect(); });
+    auto waiting = std::exchange(waiting_, {});
+    if (was_open)
+        events_.closed();
+    for (auto& [id, callback] : waiting)
+        callback(fail(Code::EnclaveUnavailable, "the enclave's connection ended; try again in a second"));
+}
+
+std::int64_t EnclaveLink::silent_ms(std::int64_t now) const noexcept {
+    return waiting_.empty() ? 0 : now - heard_at_;
+}
+
+} // namespace redoubt::gateway

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// One connection to one enclave: frames out, replies in, matched by id. Everything on the loop's thread.
+//
+// A link knows four states: down (waiting to connect again), connecting, open (frames pass), and closed for
+// good. What was sent and not answered when it goes down fails with EnclaveUnavailable.
+#pragma once
+
+#include "base/clock.h"
+#include "net/event_loop.h"
+#include "wire/message.h"
+
+#include <functional>
+#include <memory>
+#include <unordered_map>
+
+namespace redoubt::gateway {
+
+class EnclaveLink : public std::enable_shared_from_this<EnclaveLink> {
+  public:
+    // Error: EnclaveUnavailable (the connection ended). How long to wait is the caller's business.
+    using Callback = std::function<void(Result<wire::Reply>)>;
+    struct Events {
+        std::function<void()> opened; // frames pass from now on
+        std::function<void()> closed; // before the callbacks are told, so that they find other enclaves
+    };
+
+    EnclaveLink(net::EventLoop& loop, net::Endpoint endpoint, Events events);
+    ~EnclaveLink();
+    EnclaveLink(const EnclaveLink&) = delete;
+    EnclaveLink& operator=(const EnclaveLink&) = delete;
+
+    const net::Endpoint& endpoint() const noexcept { return endpoint_; }
+    bool open() const noexcept { return state_ == State::Open; }
+    std::size_t outstanding() const noexcept { return waiting_.size(); }
+
+    // Keeps trying until stop(): at once, then every kRetryMs.
+    void start();
+    void stop();
+    // Ends the connection that there is, and connects again: for an enclave that stopped answering.
+    void reset(FixedText why);
+
+    // `encode` appends the payload. The callback may come from within send() when the link is not open. What
+    // is sent in one turn of the loop leaves in one write.
+    void send(wire::Kind kind, const std::function<void(Bytes&)>& encode, Callback callback);
+
+    // Milliseconds since the enclave last said something while answers were due; 0 when none are due. An
+    // enclave that works answers probes even while KMS keeps other requests waiting.
+    std::int64_t silent_ms(std::int64_t now) const noexcept;
+
+    static constexpr int kRetryMs = 100;
+    static constexpr int kConnectMs = 1'000;
+
+  private:
+    enum class State { Down, Connecting, Open, Stopped };
+    void connect();
+    void connected();
+    void ready(std::uint32_t events);
+    void read();
+    void flush();
+    void down(FixedText why);
+
+    net::EventLoop& loop_;
+    net::Endpoint endpoint_;
+    Events events_;
+    State state_ = State::Down;
+    net::Fd fd_;
+    std::uint32_t interest_ = 0;
+    wire::FrameReader reader_;
+    Bytes out_;
+    std::size_t sent_ = 0;
+    bool flush_deferred_ = false;
+    std::uint64_t next_id_ = 1;
+    std::unordered_map<std::uint64_t, Callback> waiting_;
+    std::int64_t heard_at_ = 0;
+    net::EventLoop::TimerId timer_ = 0;
+    bool timer_set_ = false;
+    bool told_down_ = false;
+};
+
+} // namespace redoubt::gateway

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/enclave_pool.h"
+
+#include "base/json.h"
+#include "base/log.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace redoubt::gateway {
+
+namespace {
+
+void encode_nothing(Bytes&) {}
+
+} // namespace
+
+Status status_of(const Result<wire::Reply>& reply) {
+    if (!reply)
+        return std::unexpected(reply.error());
+    if (reply->status == wire::kNeeds)
+        return fail(Code::CredentialsMissing, "the enclave needs AWS credentials, or newer ones");
+    if (reply->status < 300)
+        return {};
+    json::Document document;
+    const auto root = document.parse(reply->body);
+    const auto name = root ? root->get("code") : std::nullopt;
+    const auto code = name ? code_from_name(name->text()) : std::nullopt;
+    return fail(code.value_or(Code::Internal), "the enclave refused", reply->body);
+}
+
+EnclavePool::EnclavePool(net::EventLoop& loop, WorkerPool& store_workers, store::Store& store,
+                         CredentialKeeper& credentials, Setup setup, std::vector<Bytes> vaults,
+                         std::function<void()> can_sign)
+    : loop_(loop), store_workers_(store_workers), store_(store), credentials_(credentials),
+      setup_(std::move(setup)), can_sign_(std::move(can_sign)) {
+    for (auto& record : vaults)
+        if (const auto decoded = sealed::decode_vault(record))
+            vaults_.push_back(
+                {sealed::vault_id_text(decoded->id), std::make_shared<const Bytes>(std::move(record))});
+    for (const auto& endpoint : setup_.endpoints) {
+        auto member = std::make_unique<Member>();
+        Member& kept = *member;
+        member->link = std::make_shared<EnclaveLink>(
+            loop_, endpoint,
+            EnclaveLink::Events{[this, &kept] { opened(kept); }, [this, &kept] { closed(kept); }});
+        members_.push_back(std::move(member));
+    }
+}
+
+EnclavePool::~EnclavePool() {
+    stop();
+}
+
+void EnclavePool::start() {
+    running_ = true;
+    for (const auto& member : members_)
+        member->link->start();
+    timer_ = loop_.after(kProbeMs, [this] { watch(); });
+}
+
+void EnclavePool::stop() {
+    if (!std::exchange(running_, false))
+        return;
+    loop_.cancel(timer_);
+    for (const auto& member : members_)
+        member->link->stop();
+}
+
+void EnclavePool::opened(Member& member) {
+    member.pause_ms = 0;
+    member.not_before = 0;
+    offer_manifest(member);
+}
+
+void EnclavePool::closed(Member& member) {
+    member.manifest_taken = member.vaults_open = member.opening = member.probing = false;
+    member.manifest_again_at = 0;
+}
+
+void EnclavePool::offer_manifest(Member& member) {
+    member.manifest_again_at = 0;
+    member.link->send(
+        wire::Kind::Manifest, [this](Bytes& out) { append(out, as_bytes(setup_.manifest)); },
+        [this, &member](Result<wire::Reply> reply) {
+            if (const auto status = status_of(reply); !status) {
+                if (reply)
+                    log(LogLevel::Error, "an enclave refuses the manifest",
+                        {{"enclave", member.link->endpoint().text()}, {"answer", reply->body}});
+                member.manifest_again_at = monotonic_ms() + kRefusedPauseMs;
+                return;
+            }
+            member.manifest_taken = true;
+            bring_up(member);
+        });
+}
+
+// Credentials first, for everything else that an enclave asks of KMS needs them.
+void EnclavePool::bring_up(Member& member) {
+    if (!member.manifest_taken || member.vaults_open || member.opening || !credentials_.current())
+        return;
+    member.opening = true;
+    give_credentials(*member.link, [this, &member](const Status& status) {
+        if (!status)
+            return vaults_done(member, status);
+        if (vaults_.empty() && setup_.create_vault)
+            return create_vault(member);
+        open_vaults(member, 0);
+    });
+}
+
+void EnclavePool::give_credentials(EnclaveLink& link, std::function<void(Status)> done) {
+    const auto credentials = credentials_.current();
+    if (!credentials)
+        return done(fail(Code::CredentialsMissing, "the gateway has no AWS credentials; its log says why"));
+    link.send(
+        wire::Kind::Credentials,
+        [&](Bytes& out) {
+            auto copy = credentials->clone();
+            wire::CredentialsMessage message;
+            message.access_key_id = copy.access_key_id;
+            message.secret_access_key = std::move(copy.secret_access_key);
+            message.session_token = std::move(copy.session_token);
+            message.expires = copy.expires;
+            wire::encode_credentials(out, message);
+        },
+        [done = std::move(done)](const Result<wire::Reply>& reply) { done(status_of(reply)); });
+}
+
+void EnclavePool::credentials_changed() {
+    for (const auto& member : members_) {
+        if (!member->manifest_taken)
+            continue;
+        if (member->vaults_open)
+            give_credentials(*member->link, [](const Status&) {});
+        else
+            bring_up(*member);
+    }
+}
+
+void EnclavePool::open_vaults(Member& member, std::size_t index) {
+    if (index >= vaults_.size())
+        return vaults_done(member, {});
+    member.link->send(
+        wire::Kind::VaultOpen, [record = vaults_[index].record](Bytes& out) { append(out, *record); },
+        [this, &member, index](const Result<wire::Reply>& reply) {
+            if (const auto status = status_of(reply); !status)
+                return vaults_done(member, status);
+            open_vaults(member, index + 1);
+        });
+}
+
+// One enclave makes the vault; the others open it once its record is stored.
+void EnclavePool::create_vault(Member& member) {
+    if (std::exchange(creating_vault_, true))
+        return vaults_done(member, fail(Code::VaultClosed, "another enclave is making the vault"));
+    member.link->send(wire::Kind::VaultCreate, encode_nothing, [this, &member](Result<wire::Reply> reply) {
+        auto status = status_of(reply);
+        if (status && (reply->records.size() != 1 || reply->records[0].kind != wire::ItemKind::VaultRecord))
+            status = fail(Code::Internal, "the enclave made a vault and sent no record of it");
+        if (!status) {
+            creating_vault_ = false;
+            return vaults_done(member, status);
+        }
+        vault_made(member, std::move(*reply));
+    });
+}
+
+void EnclavePool::vault_made(Member& member, wire::Reply reply) {
+    auto record = std::make_shared<const Bytes>(std::move(reply.records[0].bytes));
+    const auto stored = [this, &member, record, name = reply.records[0].name](const Status& status) {
+        creating_vault_ = false;
+        if (status) {
+            vaults_.push_back({name, record});
+            log(LogLevel::Info, "a vault was made", {{"vault", name}});
+        }
+        vaults_done(member, status);
+        if (status)
+            for (const auto& other : members_) {
+                other->not_before = 0;
+                bring_up(*other);
+            }
+    };
+    const bool taken = store_workers_.submit(
+        [&store = store_, alive = std::weak_ptr<Alive>(alive_), &loop = loop_, record, stored] {
+            auto status = std::make_shared<Status>(store.put_vault(*record));
+            loop.post([alive, stored, status] {
+                if (!alive.expired())
+                    stored(*status);
+            });
+        });
+    if (!taken)
+        stored(fail(Code::Overloaded, "the store has too much waiting work"));
+}
+
+void EnclavePool::vaults_done(Member& member, const Status& status) {
+    member.opening = false;
+    if (status) {
+        member.vaults_open = true;
+        member.pause_ms = 0;
+        log(LogLevel::Info, "an enclave is ready", {{"enclave", member.link->endpoint().text()}});
+        if (const auto told = std::exchange(can_sign_, nullptr))
+            told();
+        return;
+    }
+    member.pause_ms = std::clamp<std::int64_t>(member.pause_ms * 2, 250, kLongestPauseMs);
+    member.not_before = monotonic_ms() + member.pause_ms;
+    const auto& error = status.error();
+    log(LogLevel::Warning, "a vault is not open",
+        {{"enclave", member.link->endpoint().text()},
+         {"code", code_name(error.code)},
+         {"why", error.context.empty() ? error.text.view() : std::string_view(error.context)}});
+    if (error.code == Code::CredentialsMissing || error.code == Code::CredentialsExpired)
+        credentials_.refresh([](const Status&) {}); // a change brings the members up again
+}
+
+void EnclavePool::watch() {
+    timer_ = loop_.after(kProbeMs, [this] { watch(); });
+    const std::int64_t now = monotonic_ms();
+    for (const auto& kept : members_) {
+        Member& member = *kept;
+        if (!member.link->open())
+            continue;
+        if (member.link->silent_ms(now) > kSilentMs) {
+            member.link->reset("it stopped answering");
+            continue;
+        }
+        if (!member.manifest_taken) {
+            if (member.manifest_again_at != 0 && now >= member.manifest_again_at)
+                offer_manifest(member);
+            continue;
+        }
+        if (!member.vaults_open && now >= member.not_before)
+            bring_up(member);
+        if (!std::exchange(member.probing, true))
+            member.link->send(wire::Kind::Probe, encode_nothing,
+                              [this, &member](const Result<wire::Reply>& reply) {
+                                  member.probing = false;
+                                  if (!status_of(reply))
+                                      return member.link->reset("its probe signature failed");
+                                  // A lease that ended closes the vault inside the enclave: it is opened
+                                  // again as at the start.
+                                  if (member.vaults_open && !vaults_.empty() &&
+                                      reply->body.find(R"("vault_open":false)") != std::string::npos)
+                                      member.vaults_open = false;
+                              });
+    }
+}
+
+Result<std::shared_ptr<EnclaveLink>> EnclavePool::pick() const {
+    const Member* best = nullptr;
+    for (const auto& member : members_) {
+        if (!member->manifest_taken)
+            continue;
+        // One with its vaults open comes before one without, whatever waits there.
+        const auto worse = [&](const Member& a, const Member& b) {
+            return a.vaults_open != b.vaults_open ? !a.vaults_open
+                                                  : a.link->outstanding() > b.link->outstanding();
+        };
+        if (best == nullptr || worse(*best, *member))
+            best = member.get();
+    }
+    if (best == nullptr)
+        return fail(Code::EnclaveUnavailable, "no enclave is able to sign; try again in a second");
+    if (best->link->outstanding() >= setup_.max_outstanding)
+        return fail(Code::Overloaded, "too many requests are waiting; try again in a second");
+    return best->link;
+}
+
+std::shared_ptr<const Bytes> EnclavePool::vault(const std::string& id) const {
+    for (const auto& vault : vaults_)
+        if (vault.id == id)
+            return vault.record;
+    return nullptr;
+}
+
+EnclavePool::Counts EnclavePool::counts() const noexcept {
+    Counts out;
+    out.total = members_.size();
+    for (const auto& member : members_) {
+        out.usable += member->manifest_taken ? 1u : 0u;
+        out.vault_open += member->vaults_open ? 1u : 0u;
+    }
+    return out;
+}
+
+} // namespace redoubt::gateway

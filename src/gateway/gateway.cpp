@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/gateway.h"
+
+#include "aws/arn.h"
+#include "aws/host_credentials.h"
+#include "base/log.h"
+#include "gateway/router.h"
+
+#include <fstream>
+#include <iterator>
+#include <mutex>
+#include <sys/epoll.h>
+
+namespace redoubt::gateway {
+
+namespace {
+
+constexpr std::size_t kMaxManifestBytes = 256 * 1024; // trust/manifest.h, which the gateway does not read
+constexpr int kAwsTimeoutMs = 3'000;
+constexpr int kDrainMs = 10'000;
+constexpr int kAwsWorkers = 4, kStoreWorkers = 2;
+constexpr std::size_t kMaxWaiting = 1'024; // jobs for the workers of either kind
+constexpr const char* kSystemRoots = "/etc/ssl/certs/ca-certificates.crt";
+
+Result<std::string> read_file(const std::string& path, std::size_t limit) {
+    std::ifstream in(path, std::ios::binary);
+    if (!in)
+        return fail(Code::Io, "a file cannot be read", path);
+    std::string text{std::istreambuf_iterator<char>(in), {}};
+    if (text.empty() || text.size() > limit)
+        return fail(Code::Io, "a file is empty or too large", path);
+    return text;
+}
+
+Result<std::string> default_secrets_endpoint(const std::string& region) {
+    const std::string_view partition = region.starts_with("cn-")       ? "aws-cn"
+                                       : region.starts_with("us-gov-") ? "aws-us-gov"
+                                                                       : "aws";
+    REDOUBT_TRY(const auto suffix, aws::partition_suffix(partition));
+    return "https://secretsmanager." + region + "." + suffix;
+}
+
+// Clients for Secrets Manager, one for each worker that is busy with one.
+class SecretsClients {
+  public:
+    SecretsClients(std::string endpoint, std::string region, const net::TlsContext* tls)
+        : endpoint_(std::move(endpoint)), region_(std::move(region)), tls_(tls) {}
+
+    Result<Bytes> get(const std::string& secret_id, const aws::Credentials& credentials) {
+        std::unique_ptr<aws::SecretsClient> client;
+        {
+            const std::lock_guard lock(mutex_);
+            if (!idle_.empty()) {
+                client = std::move(idle_.back());
+                idle_.pop_back();
+            }
+        }
+        if (!client)
+            client = std::make_unique<aws::SecretsClient>(endpoint_, region_, tls_, kAwsTimeoutMs);
+        auto result = client->get_secret_value(secret_id, credentials);
+        const std::lock_guard lock(mutex_);
+        idle_.push_back(std::move(client));
+        return result;
+    }
+
+  private:
+    std::string endpoint_, region_;
+    const net::TlsContext* tls_;
+    std::mutex mutex_;
+    std::vector<std::unique_ptr<aws::SecretsClient>> idle_;
+};
+
+} // namespace
+
+Status serve(const Options& options, int stop_fd, const std::function<void(const net::Endpoint&)>& ready) {
+    REDOUBT_TRY(std::string manifest, read_file(options.manifest_file, kMaxManifestBytes));
+    REDOUBT_TRY(const auto store, store::open_sqlite_store(options.store_path));
+    REDOUBT_TRY(auto vaults, store->list_vaults());
+    REDOUBT_TRY(const auto tls,
+                net::TlsContext::server(options.certificate_file, options.key_file, {"http/1.1"}));
+
+    std::string secrets_endpoint = options.secretsmanager_endpoint;
+    if (secrets_endpoint.empty()) {
+        REDOUBT_TRY(secrets_endpoint, default_secrets_endpoint(options.region));
+    }
+    std::optional<net::TlsContext> aws_tls;
+    if (secrets_endpoint.starts_with("https:")) {
+        REDOUBT_TRY(const std::string roots, read_file(kSystemRoots, 16 << 20));
+        REDOUBT_TRY(auto context, net::TlsContext::client(roots, {"http/1.1"}));
+        aws_tls = std::move(context);
+    }
+    const std::string imds = options.imds_endpoint.empty() ? "http://169.254.169.254" : options.imds_endpoint;
+    CredentialKeeper::Fetch fetch_credentials = [imds] {
+        return aws::fetch_imds_credentials(imds, kAwsTimeoutMs);
+    };
+    if (options.credentials_from_environment)
+        fetch_credentials = aws::credentials_from_environment;
+
+    REDOUBT_TRY(auto listener, net::listen_on(options.listen));
+    REDOUBT_TRY(const auto listening, net::local_endpoint(options.listen, listener));
+
+    net::EventLoop loop;
+    SecretsClients secrets_clients(secrets_endpoint, options.region, aws_tls ? &*aws_tls : nullptr);
+    // Destroyed before the loop, after everything that they post results to has been told to ignore them.
+    WorkerPool aws_workers(kAwsWorkers, kMaxWaiting), store_workers(kStoreWorkers, kMaxWaiting);
+
+    EnclavePool* pool_seen = nullptr; // the keeper is made first, and tells the pool
+    CredentialKeeper credentials(
+        loop, aws_workers, std::move(fetch_credentials),
+        [&](const CredentialKeeper::Credentials&) { pool_seen->credentials_changed(); });
+    EnclavePool pool(
+        loop, store_workers, *store, credentials,
+        {options.enclaves, std::move(manifest), options.create_vault, options.max_outstanding_per_enclave},
+        std::move(vaults), [&] {
+            if (ready)
+                ready(listening);
+        });
+    pool_seen = &pool;
+    ReferenceSecrets secrets(
+        loop, aws_workers, credentials,
+        [&](const std::string& id, const aws::Credentials& with) { return secrets_clients.get(id, with); },
+        options.secret_cache_ms);
+    Router router(loop, store_workers, *store, pool, credentials, secrets, options.request_deadline_ms);
+    net::HttpServerOptions server_options;
+    server_options.limits.body = wire::kMaxBody;
+    net::HttpServer server(loop, std::move(listener), &tls, server_options,
+                           [&](net::HttpRequest request, net::HttpServer::Responder respond) {
+                               router.handle(std::move(request), std::move(respond));
+                           });
+
+    loop.add(stop_fd, EPOLLIN, [&](std::uint32_t) {
+        loop.remove(stop_fd);
+        log(LogLevel::Info, "stopping; requests under way are answered first");
+        server.drain(kDrainMs, [&] { loop.stop(); });
+    });
+    log(LogLevel::Info, "listening", {{"endpoint", listening.text()}});
+    credentials.start();
+    pool.start();
+    loop.run();
+    pool.stop();
+    log(LogLevel::Info, "stopped");
+    return {};
+}
+
+} // namespace redoubt::gateway

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/router.h"
+
+#include "base/json.h"
+#include "base/log.h"
+#include "gateway/key_list.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace redoubt::gateway {
+
+namespace {
+
+constexpr int kSweepMs = 50;
+constexpr std::size_t kMaxForwardedHeader = 8'192; // wire/message.cpp takes no longer one
+
+// What the enclave reads beside the body; it goes there unchanged (design invariant 12).
+constexpr std::string_view kForwarded[] = {"content-type", "content-digest", "signature", "signature-input"};
+
+bool forwarded(std::string_view name) noexcept {
+    return std::ranges::find(kForwarded, name) != std::ranges::end(kForwarded);
+}
+
+bool is_get(const net::HttpRequest& request) noexcept {
+    return request.method == "GET" || request.method == "HEAD";
+}
+
+net::HttpResponse with_retry_after(net::HttpResponse response) {
+    if (response.status == 503)
+        response.headers.push_back({"retry-after", "1"});
+    return response;
+}
+
+net::HttpResponse refusal(const Error& error) {
+    return with_retry_after(net::HttpResponse::error(error));
+}
+
+} // namespace
+
+// A request under way. Ends when it was answered.
+struct Router::Job {
+    net::HttpRequest request;
+    net::HttpServer::Responder respond;
+    std::int64_t deadline = 0; // monotonic
+    bool answered = false;
+    int attempts = 0, rounds = 0;
+    std::shared_ptr<EnclaveLink> link; // the one that asked for more
+    std::vector<wire::Reply::Need> needs;
+    struct Item {
+        wire::ItemKind kind;
+        std::string name;
+        std::shared_ptr<const Bytes> bytes;
+    };
+    std::vector<Item> items;
+
+    void encode(Bytes& out, std::int64_t now) const {
+        wire::Request message;
+        message.method = request.method;
+        message.authority = request.authority;
+        message.path = request.path;
+        message.query = request.query;
+        message.has_query = request.has_query;
+        message.deadline_ms = static_cast<std::uint32_t>(std::max<std::int64_t>(1, deadline - now));
+        message.body = request.body;
+        for (const auto& header : request.headers)
+            if (forwarded(header.name))
+                message.headers.push_back({header.name, header.value});
+        for (const auto& item : items)
+            message.items.push_back({item.kind, item.name, *item.bytes});
+        wire::encode_request(out, message);
+    }
+};
+
+Router::Router(net::EventLoop& loop, WorkerPool& store_workers, store::Store& store, EnclavePool& pool,
+               CredentialKeeper& credentials, ReferenceSecrets& secrets, int deadline_ms)
+    : loop_(loop), store_workers_(store_workers), store_(store), pool_(pool), credentials_(credentials),
+      secrets_(secrets), deadline_ms_(deadline_ms) {
+    timer_ = loop_.after(kSweepMs, [this] { sweep(); });
+}
+
+Router::~Router() {
+    loop_.cancel(timer_);
+}
+
+void Router::handle(net::HttpRequest request, net::HttpServer::Responder respond) {
+    if (request.path == "/health")
+        return health(request, std::move(respond));
+    if (request.path == "/healthz")
+        return probe(request, std::move(respond));
+    if (request.path == "/v1/keys" && is_get(request))
+        return list_keys(request, std::move(respond));
+
+    // What the wire format has no room for is refused here, in words.
+    std::size_t headers = 0;
+    for (const auto& header : request.headers)
+        if (forwarded(header.name)) {
+            ++headers;
+            if (header.value.size() > kMaxForwardedHeader)
+                return respond(net::HttpResponse::error(
+                    Code::HeadersTooLarge, "a content or signature header is longer than 8,192 bytes"));
+        }
+    if (headers > wire::kMaxHeaders)
+        return respond(
+            net::HttpResponse::error(Code::HeadersTooLarge, "too many content or signature headers"));
+    if (request.method.size() > 32)
+        return respond(net::HttpResponse::error(Code::MethodNotAllowed, "there is no such method"));
+
+    auto job = std::make_shared<Job>();
+    job->request = std::move(request);
+    job->respond = std::move(respond);
+    job->deadline = monotonic_ms() + deadline_ms_;
+    deadlines_.push_back(job);
+    forward(job);
+}
+
+// The AWS sample's health check says nothing of enclaves; this one does, by its status.
+void Router::health(const net::HttpRequest& request, net::HttpServer::Responder respond) {
+    if (!is_get(request))
+        return respond(net::HttpResponse::error(Code::MethodNotAllowed, "this route takes GET"));
+    if (pool_.counts().usable == 0)
+        return respond(
+            refusal({Code::EnclaveUnavailable, "no enclave is able to sign; try again in a second"}));
+    respond(net::HttpResponse::json(200, R"({"status":"healthy"})"));
+}
+
+void Router::probe(const net::HttpRequest& request, net::HttpServer::Responder respond) {
+    if (!is_get(request))
+        return respond(net::HttpResponse::error(Code::MethodNotAllowed, "this route takes GET"));
+    const auto link = pool_.pick();
+    if (!link)
+        return respond(refusal(link.error()));
+    (*link)->send(
+        wire::Kind::Probe, [](Bytes&) {},
+        [this, respond](const Result<wire::Reply>& reply) {
+            const auto status = status_of(reply);
+            if (!status)
+                return respond(refusal({status.error().code, status.error().text}));
+            const auto counts = pool_.counts();
+            std::string body;
+            json::Writer(body)
+                .begin_object()
+                .member("status", "healthy")
+                .key("enclaves")
+                .begin_object()
+                .member("total", std::uint64_t{counts.total})
+                .member("usable", std::uint64_t{counts.usable})
+                .member("vault_open", std::uint64_t{counts.vault_open})
+                .end_object()
+                .key("probe")
+                .raw(reply->body)
+                .end_object();
+            respond(net::HttpResponse::json(200, std::move(body)));
+        });
+}
+
+void Router::list_keys(const net::HttpRequest& request, net::HttpServer::Responder respond) {
+    auto page = parse_key_page(request.has_query ? std::string_view(request.query) : std::string_view());
+    if (!page)
+        return respond(net::HttpResponse::error(page.error()));
+    auto found = std::make_shared<Result<std::vector<store::StoredKey>>>();
+    const bool taken = on_store(
+        [&store = store_, found, asked = *page] { *found = store.list_keys(asked.after, asked.limit + 1); },
+        [found, respond, limit = page->limit] {
+            if (!*found)
+                return respond(refusal(found->error()));
+            respond(net::HttpResponse::json(200, key_page_json(**found, limit)));
+        });
+    if (!taken)
+        respond(refusal({Code::Overloaded, "the store has too much waiting work; try again in a second"}));
+}
+
+void Router::forward(const JobPtr& job) {
+    if (job->answered)
+        return;
+    const auto picked =
+        job->link && job->link->open() ? Result<std::shared_ptr<EnclaveLink>>(job->link) : pool_.pick();
+    job->link.reset();
+    if (!picked)
+        return refuse(job, picked.error());
+    ++job->attempts;
+    const auto& link = *picked;
+    link->send(
+        wire::Kind::Request, [&](Bytes& out) { job->encode(out, monotonic_ms()); },
+        [this, job, weak = std::weak_ptr<EnclaveLink>(link)](Result<wire::Reply> reply) {
+            job->link = weak.lock();
+            replied(job, std::move(reply));
+        });
+}
+
+void Router::replied(const JobPtr& job, Result<wire::Reply> reply) {
+    if (job->answered)
+        return;
+    if (!reply) {
+        // Nothing that an enclave does is seen before it answers: the request may go to another one.
+        job->link.reset();
+        if (job->attempts < kMaxAttempts)
+            return forward(job);
+        return refuse(job, reply.error());
+    }
+    if (reply->status == wire::kNeeds)
+        return supply(job, std::move(reply->needs));
+    if (!reply->records.empty())
+        return store_records(job, std::move(*reply));
+    answer(job, std::move(*reply));
+}
+
+void Router::supply(const JobPtr& job, std::vector<wire::Reply::Need> needs) {
+    if (++job->rounds > kMaxRounds) {
+        for (const auto& need : needs)
+            if (need.kind == wire::ItemKind::Credentials)
+                return refuse(job,
+                              {Code::CredentialsExpired,
+                               "KMS does not take the gateway's AWS credentials; check the instance's role"});
+        return refuse(job, {Code::Internal, "the enclave keeps asking for the same; its log says why"});
+    }
+    --job->attempts; // the same attempt goes on
+    job->needs = std::move(needs);
+    supply_next(job);
+}
+
+// One need after the other, then the request again.
+void Router::supply_next(const JobPtr& job) {
+    if (job->answered)
+        return;
+    if (job->needs.empty())
+        return forward(job);
+    const wire::Reply::Need need = std::move(job->needs.back());
+    job->needs.pop_back();
+    switch (need.kind) {
+    case wire::ItemKind::KeyRecord: {
+        const auto id = sealed::parse_key_id(need.name);
+        if (!id)
+            return refuse(job, {Code::Internal, "the enclave asked for a key that has no such id"});
+        auto found = std::make_shared<Result<std::optional<Bytes>>>();
+        const bool taken = on_store([&store = store_, found, id = *id] { *found = store.get_key(id); },
+                                    [this, job, found, name = need.name] {
+                                        if (!*found)
+                                            return refuse(job, found->error());
+                                        if (!**found)
+                                            return refuse(job, {Code::UnknownKey, "there is no such key"});
+                                        supplied(job, wire::ItemKind::KeyRecord, name,
+                                                 std::make_shared<const Bytes>(std::move(***found)));
+                                    });
+        if (!taken)
+            refuse(job, {Code::Overloaded, "the store has too much waiting work; try again in a second"});
+        return;
+    }
+    case wire::ItemKind::VaultRecord:
+        if (auto record = pool_.vault(need.name))
+            return supplied(job, need.kind, need.name, std::move(record));
+        return refuse(job,
+                      {Code::VaultUnknown, "the store does not hold the vault that the key is sealed in"});
+    case wire::ItemKind::ReferenceCiphertext:
+        return secrets_.get(need.name,
+                            [this, job, name = need.name](Result<ReferenceSecrets::Ciphertext> found) {
+                                if (!found)
+                                    return refuse(job, found.error());
+                                supplied(job, wire::ItemKind::ReferenceCiphertext, name, std::move(*found));
+                            });
+    case wire::ItemKind::Credentials: {
+        const auto give = [this, job] {
+            if (job->answered)
+                return;
+            if (!job->link)
+                return supply_next(job); // forward() finds another one
+            pool_.give_credentials(*job->link, [this, job](const Status& status) {
+                if (!status && status.error().code != Code::EnclaveUnavailable)
+                    return refuse(job, status.error());
+                supply_next(job);
+            });
+        };
+        // A first set that is merely on its way needs no new one; one that KMS refused does.
+        if (need.name == code_name(Code::CredentialsMissing) && credentials_.current())
+            return give();
+        return credentials_.refresh([this, job, give](const Status& status) {
+            if (!status)
+                return refuse(job, {Code::CredentialsMissing,
+                                    "the gateway cannot fetch AWS credentials; its log says why"});
+            give();
+        });
+    }
+    }
+    refuse(job, {Code::Internal, "the enclave asked for something unknown"});
+}
+
+void Router::supplied(const JobPtr& job, wire::ItemKind kind, const std::string& name,
+                      std::shared_ptr<const Bytes> bytes) {
+    for (auto& item : job->items)
+        if (item.kind == kind && item.name == name) {
+            item.bytes = std::move(bytes);
+            return supply_next(job);
+        }
+    if (job->items.size() >= wire::kMaxAttachments)
+        return refuse(job, {Code::Internal, "the enclave asked for too much"});
+    job->items.push_back({kind, name, std::move(bytes)});
+    supply_next(job);
+}
+
+// The client learns of a key only when its record is on disk.
+void Router::store_records(const JobPtr& job, wire::Reply reply) {
+    auto kept = std::make_shared<wire::Reply>(std::move(reply));
+    auto status = std::make_shared<Status>();
+    const bool taken = on_store(
+        [&store = store_, kept, status] {
+            for (const auto& record : kept->records) {
+                if (record.kind != wire::ItemKind::KeyRecord)
+                    *status = fail(Code::Internal, "the enclave made a record of a kind that is not stored");
+                else if (*status)
+                    *status = store.put_key(record.bytes);
+            }
+        },
+        [this, job, kept, status] {
+            if (!*status)
+                return refuse(job, status->error());
+            answer(job, std::move(*kept));
+        });
+    if (!taken)
+        refuse(job, {Code::Overloaded, "the store has too much waiting work; try again in a second"});
+}
+
+void Router::answer(const JobPtr& job, wire::Reply reply) {
+    if (std::exchange(job->answered, true))
+        return;
+    auto response = reply.content_type == wire::ContentType::Text
+                        ? net::HttpResponse::text(reply.status, std::move(reply.body))
+                        : net::HttpResponse::json(reply.status, std::move(reply.body));
+    job->respond(with_retry_after(std::move(response)));
+}
+
+void Router::refuse(const JobPtr& job, const Error& error) {
+    if (std::exchange(job->answered, true))
+        return;
+    if (error.code == Code::StoreFailed || error.code == Code::Internal || error.code == Code::AwsRefused)
+        log(LogLevel::Error, "a request failed",
+            {{"code", code_name(error.code)}, {"why", error.text.view()}, {"context", error.context}});
+    job->respond(refusal(error));
+}
+
+void Router::sweep() {
+    timer_ = loop_.after(kSweepMs, [this] { sweep(); });
+    const std::int64_t now = monotonic_ms();
+    while (!deadlines_.empty()) {
+        const auto job = deadlines_.front().lock();
+        if (job && !job->answered && job->deadline > now)
+            return;
+        deadlines_.pop_front();
+        if (job && !job->answered)
+            refuse(job,
+                   {Code::EnclaveTimeout, "the request took too long; nothing says whether it was signed"});
+    }
+}
+
+bool Router::on_store(std::function<void()> work, std::function<void()> done) {
+    return store_workers_.submit([alive = std::weak_ptr<Alive>(alive_), &loop = loop_, work = std::move(work),
+                                  done = std::move(done)]() mutable {
+        work();
+        loop.post([alive, done = std::move(done)] {
+            if (!alive.expired())
+                done();
+        });
+    });
+}
+
+} // namespace redoubt::gateway

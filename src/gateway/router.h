@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a client's request to its answer: forwards to an enclave, fetches what the enclave asks for, stores
+// what it made, and answers exactly once. Decides nothing. Loop thread only.
+#pragma once
+
+#include "gateway/enclave_pool.h"
+#include "gateway/reference_secrets.h"
+#include "net/http_server.h"
+
+#include <deque>
+
+namespace redoubt::gateway {
+
+class Router {
+  public:
+    // All outlive the router.
+    Router(net::EventLoop& loop, WorkerPool& store_workers, store::Store& store, EnclavePool& pool,
+           CredentialKeeper& credentials, ReferenceSecrets& secrets, int deadline_ms);
+    ~Router();
+    Router(const Router&) = delete;
+    Router& operator=(const Router&) = delete;
+
+    void handle(net::HttpRequest request, net::HttpServer::Responder respond);
+
+    static constexpr int kMaxAttempts = 2; // enclaves that a request is tried on: one that ends them ends two
+    static constexpr int kMaxRounds = 4;   // times that an enclave may ask for more
+
+  private:
+    struct Job;
+    using JobPtr = std::shared_ptr<Job>;
+
+    void health(const net::HttpRequest& request, net::HttpServer::Responder respond);
+    void probe(const net::HttpRequest& request, net::HttpServer::Responder respond);
+    void list_keys(const net::HttpRequest& request, net::HttpServer::Responder respond);
+    void forward(const JobPtr& job);
+    void replied(const JobPtr& job, Result<wire::Reply> reply);
+    void supply(const JobPtr& job, std::vector<wire::Reply::Need> needs);
+    void supply_next(const JobPtr& job);
+    void supplied(const JobPtr& job, wire::ItemKind kind, const std::string& name,
+                  std::shared_ptr<const Bytes> bytes);
+    void store_records(const JobPtr& job, wire::Reply reply);
+    void answer(const JobPtr& job, wire::Reply reply);
+    void refuse(const JobPtr& job, const Error& error);
+    void sweep();
+    // Runs on a store worker; `done` back on the loop. False: too much is waiting.
+    bool on_store(std::function<void()> work, std::function<void()> done);
+
+    net::EventLoop& loop_;
+    WorkerPool& store_workers_;
+    store::Store& store_;
+    EnclavePool& pool_;
+    CredentialKeeper& credentials_;
+    ReferenceSecrets& secrets_;
+    int deadline_ms_;
+    // In the order of their deadlines, since all have the same time: one timer serves them all.
+    std::deque<std::weak_ptr<Job>> deadlines_;
+    net::EventLoop::TimerId timer_ = 0;
+    struct Alive {};
+    std::shared_ptr<Alive> alive_ = std::make_shared<Alive>();
+};
+
+} // namespace redoubt::gateway
