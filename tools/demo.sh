@@ -33,4 +33,4 @@ build/release/bin/redoubt key create
 
 echo
 echo "== 3. A transaction, signed over HTTPS; checked by ethers, mined by anvil"
-tools/node tests/e2e/system/demo.mjs
+tools/node tests/e2e/demo.mjs

@@ -9,7 +9,7 @@ import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
-export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
+export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
 export const bin = process.env.REDOUBT_BIN ?? path.join(root, "build/release/bin");
 export const redoubt = path.join(bin, "redoubt");
 
@@ -104,7 +104,7 @@ export async function freePort() {
 // A real local Ethereum node.
 export async function anvil(chainId = 31337) {
   const port = await freePort();
-  const program = path.join(root, "tests/e2e/system/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil");
+  const program = path.join(root, "tests/e2e/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil");
   const child = spawn(program, ["--host", "127.0.0.1", "--port", String(port), "--chain-id", String(chainId), "--silent"],
     { stdio: "ignore" });
   const url = `http://127.0.0.1:${port}`;
