@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <mutex>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -212,6 +213,12 @@ bool harden_process(bool lock_all) noexcept {
     if (getrlimit(RLIMIT_MEMLOCK, &memlock) == 0) {
         memlock.rlim_cur = memlock.rlim_max;
         (void)setrlimit(RLIMIT_MEMLOCK, &memlock);
+    }
+    if (lock_all) {
+        // The first use of a calendar time reads a file of the host's, unless the zone is settled; behind the
+        // sandbox it would end the process.
+        (void)setenv("TZ", "UTC0", 1);
+        tzset();
     }
     if (lock_all)
         return mlockall(MCL_CURRENT | MCL_FUTURE) == 0;

@@ -20,7 +20,8 @@ constexpr std::uint32_t kArchitecture = AUDIT_ARCH_X86_64;
 constexpr std::uint32_t kArchitecture = AUDIT_ARCH_AARCH64;
 #endif
 
-// Serving needs: reading and writing sockets, waiting, memory, time, randomness, threads' locks, ending.
+// Serving needs: reading and writing sockets, waiting, memory, time, randomness, threads' locks, ending; and
+// what glibc does in each thread that starts (its robust list) and at malloc's first contention (CPU count).
 constexpr long kAllowed[] = {
     SYS_read,         SYS_write,          SYS_readv,         SYS_writev,          SYS_recvfrom,
     SYS_recvmsg,      SYS_sendto,         SYS_sendmsg,       SYS_close,           SYS_shutdown,
@@ -31,7 +32,7 @@ constexpr long kAllowed[] = {
     SYS_mprotect,     SYS_mlock,          SYS_munlock,       SYS_madvise,         SYS_brk,
     SYS_getrandom,    SYS_sched_yield,    SYS_getpid,        SYS_gettid,          SYS_tgkill,
     SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn,  SYS_sigaltstack,     SYS_restart_syscall,
-    SYS_exit,         SYS_exit_group,     SYS_membarrier,
+    SYS_exit,         SYS_exit_group,     SYS_membarrier,    SYS_set_robust_list, SYS_sched_getaffinity,
 #if defined(__x86_64__)
     SYS_epoll_wait,   SYS_poll,           SYS_time,
 #endif

@@ -66,8 +66,9 @@ struct Instance {
         enclave = std::move(*made);
         if (with_credentials)
             give_credentials();
-        if (!manifest_text.empty())
+        if (!manifest_text.empty()) {
             EXPECT_EQ(call(wire::Kind::Manifest, manifest_text).status, 200);
+        }
     }
 
     void give_credentials() {
