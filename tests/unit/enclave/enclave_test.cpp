@@ -231,7 +231,7 @@ TEST(Enclave, a_record_swapped_renamed_truncated_or_of_another_vault_never_signs
     EXPECT_EQ(code(with(Bytes(a.record.begin(), a.record.end() - 1))), "record_invalid");
     EXPECT_EQ(code(with({})), "record_invalid");
     EXPECT_EQ(with(foreign.record).status, wire::kNeeds) << "it asks for a vault that it does not have";
-    for (const std::size_t at : {6u, 20u, 40u, 60u, 80u, 100u, 200u}) {
+    for (std::size_t at = 0; at < a.record.size(); ++at) {
         Bytes altered = a.record;
         altered[at] ^= 1;
         const auto reply = with(altered);

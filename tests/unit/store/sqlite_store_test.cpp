@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store_support.h"
+
+#include <algorithm>
+#include <fstream>
+#include <random>
+#include <set>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <thread>
+
+namespace redoubt::store::tests {
+namespace {
+
+TEST(SqliteStore, gives_back_exactly_what_was_put) {
+    const Folder folder;
+    const auto store = open(folder.file());
+    const Bytes key = key_record(key_id(1), 1000);
+    const Bytes vault = vault_record(key_id(2), 2000);
+    EXPECT_TRUE(store->put_key(key));
+    EXPECT_TRUE(store->put_vault(vault));
+    EXPECT_EQ(store->get_key(key_id(1)).value(), key);
+    EXPECT_EQ(store->get_vault(key_id(2)).value(), vault);
+    EXPECT_EQ(store->get_key(key_id(2)).value(), std::nullopt);
+    EXPECT_EQ(store->get_vault(key_id(1)).value(), std::nullopt);
+    EXPECT_EQ(store->list_vaults().value(), std::vector<Bytes>{vault});
+    const auto listed = store->list_keys(std::nullopt, 10).value();
+    ASSERT_EQ(listed.size(), 1u);
+    EXPECT_EQ(listed[0].record, key);
+    EXPECT_EQ(listed[0].head, sealed::read_key_head(key).value());
+}
+
+TEST(SqliteStore, keeps_everything_when_it_is_opened_again) {
+    const Folder folder;
+    const Bytes key = key_record(key_id(1), 1000);
+    EXPECT_TRUE(open(folder.file())->put_key(key));
+    EXPECT_EQ(open(folder.file())->get_key(key_id(1)).value(), key);
+}
+
+TEST(SqliteStore, refuses_a_second_record_of_an_id_and_keeps_the_first) {
+    const Folder folder;
+    const auto store = open(folder.file());
+    const Bytes first = key_record(key_id(1), 1000);
+    ASSERT_TRUE(store->put_key(first));
+    EXPECT_EQ(code_of(store->put_key(key_record(key_id(1), 2000))), Code::Conflict);
+    EXPECT_EQ(code_of(store->put_key(first)), Code::Conflict);
+    EXPECT_EQ(store->get_key(key_id(1)).value(), first);
+    // The store goes on after a conflict.
+    EXPECT_TRUE(store->put_key(key_record(key_id(2), 2000)));
+
+    const Bytes vault = vault_record(key_id(3), 1);
+    ASSERT_TRUE(store->put_vault(vault));
+    EXPECT_EQ(code_of(store->put_vault(vault_record(key_id(3), 2))), Code::Conflict);
+    EXPECT_EQ(store->get_vault(key_id(3)).value(), vault);
+}
+
+TEST(SqliteStore, refuses_what_is_no_record) {
+    const Folder folder;
+    const auto store = open(folder.file());
+    const Bytes key = key_record(key_id(1), 1000);
+    const Bytes vault = vault_record(key_id(1), 1000);
+    EXPECT_EQ(code_of(store->put_key({})), Code::RecordInvalid);
+    EXPECT_EQ(code_of(store->put_key(vault)), Code::RecordInvalid);
+    EXPECT_EQ(code_of(store->put_vault(key)), Code::RecordInvalid);
+    for (std::size_t size = 0; size < key.size(); ++size)
+        EXPECT_EQ(code_of(store->put_key(ByteView(key).first(size))), Code::RecordInvalid);
+    Bytes longer = key;
+    longer.push_back(0);
+    EXPECT_EQ(code_of(store->put_key(longer)), Code::RecordInvalid);
+    longer = vault;
+    longer.push_back(0);
+    EXPECT_EQ(code_of(store->put_vault(longer)), Code::RecordInvalid);
+    EXPECT_TRUE(store->list_keys(std::nullopt, 10).value().empty());
+    EXPECT_TRUE(store->list_vaults().value().empty());
+}
+
+TEST(SqliteStore, lists_in_order_of_creation_then_id_in_pages_of_any_size) {
+    const Folder folder;
+    const auto store = open(folder.file());
+    std::vector<std::pair<UnixMs, sealed::KeyId>> expected;
+    for (std::uint32_t i = 0; i < 60; ++i)
+        expected.emplace_back(static_cast<UnixMs>(i / 4), key_id(i * 2654435761u));
+    auto shuffled = expected;
+    std::shuffle(shuffled.begin(), shuffled.end(), std::mt19937(7));
+    for (const auto& [created, id] : shuffled)
+        ASSERT_TRUE(store->put_key(key_record(id, created)));
+    std::sort(expected.begin(), expected.end());
+
+    for (const std::size_t limit : {1u, 3u, 7u, 59u, 60u, 61u, 1000u}) {
+        std::vector<std::pair<UnixMs, sealed::KeyId>> seen;
+        std::optional<sealed::KeyId> after;
+        for (;;) {
+            const auto page = store->list_keys(after, limit).value();
+            EXPECT_LE(page.size(), limit);
+            if (page.empty())
+                break;
+            for (const auto& key : page)
+                seen.emplace_back(key.head.created, key.head.id);
+            after = page.back().head.id;
+        }
+        EXPECT_EQ(seen, expected) << limit;
+    }
+    EXPECT_TRUE(store->list_keys(std::nullopt, 0).value().empty());
+    EXPECT_EQ(store->list_keys(std::nullopt, SIZE_MAX).value().size(), 60u);
+}
+
+TEST(SqliteStore, lists_nothing_after_an_id_that_it_does_not_have) {
+    const Folder folder;
+    const auto store = open(folder.file());
+    ASSERT_TRUE(store->put_key(key_record(key_id(5), 1000)));
+    EXPECT_TRUE(store->list_keys(key_id(4), 10).value().empty());
+    EXPECT_TRUE(store->list_keys(key_id(6), 10).value().empty());
+}
+
+TEST(SqliteStore, lists_vaults_in_order_of_creation) {
+    const Folder folder;
+    const auto store = open(folder.file());
+    const Bytes a = vault_record(key_id(1), 300), b = vault_record(key_id(9), 100),
+                c = vault_record(key_id(2), 100);
+    for (const auto& record : {a, b, c})
+        ASSERT_TRUE(store->put_vault(record));
+    EXPECT_EQ(store->list_vaults().value(), (std::vector<Bytes>{c, b, a}));
+}
+
+TEST(SqliteStore, two_handles_see_each_others_records_at_once) {
+    const Folder folder;
+    const auto one = open(folder.file());
+    const auto two = open(folder.file());
+    const Bytes first = key_record(key_id(1), 1), second = key_record(key_id(2), 2);
+    ASSERT_TRUE(one->put_key(first));
+    EXPECT_EQ(two->get_key(key_id(1)).value(), first);
+    EXPECT_EQ(code_of(two->put_key(first)), Code::Conflict);
+    ASSERT_TRUE(two->put_key(second));
+    EXPECT_EQ(one->list_keys(std::nullopt, 10).value().size(), 2u);
+}
+
+TEST(SqliteStore, serves_many_threads_on_two_handles) {
+    const Folder folder;
+    const std::unique_ptr<Store> stores[2] = {open(folder.file()), open(folder.file())};
+    constexpr std::uint32_t kThreads = 4, kEach = 25;
+    std::vector<std::thread> threads;
+    std::atomic<int> failures{0};
+    for (std::uint32_t t = 0; t < kThreads; ++t)
+        threads.emplace_back([&, t] {
+            Store& store = *stores[t % 2];
+            for (std::uint32_t i = 0; i < kEach; ++i) {
+                const auto id = key_id(t * kEach + i);
+                const Bytes record = key_record(id, i);
+                failures += !store.put_key(record);
+                const auto found = stores[(t + 1) % 2]->get_key(id);
+                failures += !found || *found != record;
+                failures += !store.list_keys(std::nullopt, 5);
+            }
+        });
+    for (auto& thread : threads)
+        thread.join();
+    EXPECT_EQ(failures, 0);
+    EXPECT_EQ(stores[0]->list_keys(std::nullopt, 1000).value().size(), kThreads * kEach);
+}
+
+TEST(SqliteStore, its_files_belong_to_their_owner_alone) {
+    const Folder folder;
+    const mode_t before = umask(0);
+    const auto store = open(folder.file());
+    umask(before);
+    ASSERT_TRUE(store->put_key(key_record(key_id(1), 1)));
+    for (const char* name : {"store.db", "store.db-wal", "store.db-shm"}) {
+        struct stat facts {};
+        ASSERT_EQ(stat(folder.file(name).c_str(), &facts), 0) << name;
+        EXPECT_EQ(facts.st_mode & 07777, 0600u) << name;
+    }
+}
+
+// Runs SQL on the file, as another program could.
+void execute(const std::string& path, const char* sql) {
+    sqlite3* database = nullptr;
+    ASSERT_EQ(sqlite3_open(path.c_str(), &database), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(database, sql, nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(database);
+    sqlite3_close(database);
+}
+
+std::string pragma(const std::string& path, const std::string& name) {
+    sqlite3* database = nullptr;
+    EXPECT_EQ(sqlite3_open(path.c_str(), &database), SQLITE_OK);
+    std::string out;
+    sqlite3_exec(
+        database, ("PRAGMA " + name).c_str(),
+        [](void* text, int, char** values, char**) {
+            *static_cast<std::string*>(text) = values[0];
+            return 0;
+        },
+        &out, nullptr);
+    sqlite3_close(database);
+    return out;
+}
+
+TEST(SqliteStore, is_a_write_ahead_log_with_its_schemas_version) {
+    const Folder folder;
+    const auto store = open(folder.file());
+    EXPECT_EQ(pragma(folder.file(), "journal_mode"), "wal");
+    EXPECT_EQ(pragma(folder.file(), "user_version"), "1");
+    EXPECT_EQ(pragma(folder.file(), "application_id"), std::to_string(0x52445354));
+}
+
+TEST(SqliteStore, refuses_a_newer_schema_and_other_programs_databases) {
+    const Folder folder;
+    ASSERT_TRUE(open(folder.file())->put_key(key_record(key_id(1), 1)));
+    execute(folder.file(), "PRAGMA user_version = 2");
+    EXPECT_EQ(code_of(open_sqlite_store(folder.file())), Code::StoreFailed);
+    execute(folder.file(), "PRAGMA user_version = 1");
+    EXPECT_EQ(open(folder.file())->list_keys(std::nullopt, 10).value().size(), 1u);
+
+    execute(folder.file("other.db"), "CREATE TABLE keys(id, created, record)");
+    EXPECT_EQ(code_of(open_sqlite_store(folder.file("other.db"))), Code::StoreFailed);
+    execute(folder.file("third.db"), "PRAGMA application_id = 7");
+    EXPECT_EQ(code_of(open_sqlite_store(folder.file("third.db"))), Code::StoreFailed);
+}
+
+TEST(SqliteStore, refuses_names_that_are_no_files_of_its_own) {
+    const Folder folder;
+    EXPECT_EQ(code_of(open_sqlite_store("")), Code::StoreFailed);
+    EXPECT_EQ(code_of(open_sqlite_store(folder.file("no/such/folder.db"))), Code::StoreFailed);
+    std::filesystem::create_directory(folder.file("folder"));
+    EXPECT_EQ(code_of(open_sqlite_store(folder.file("folder"))), Code::StoreFailed);
+    // SQLite's name for a database in memory is a file like any other here.
+    const auto before = std::filesystem::current_path();
+    std::filesystem::current_path(std::filesystem::path(folder.file()).parent_path());
+    ASSERT_TRUE(open(":memory:")->put_key(key_record(key_id(1), 1)));
+    EXPECT_TRUE(std::filesystem::exists(":memory:"));
+    EXPECT_EQ(open(":memory:")->list_keys(std::nullopt, 10).value().size(), 1u);
+    std::filesystem::current_path(before);
+}
+
+TEST(SqliteStore, a_file_that_is_no_database_is_refused_and_left_as_it_is) {
+    const Folder folder;
+    const std::string text(20'000, 'x');
+    std::ofstream(folder.file()) << text;
+    EXPECT_EQ(code_of(open_sqlite_store(folder.file())), Code::StoreFailed);
+    std::ifstream in(folder.file());
+    EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}), text);
+}
+
+TEST(SqliteStore, damaged_pages_are_errors_and_never_other_records) {
+    const Folder folder;
+    std::vector<Bytes> records;
+    {
+        const auto store = open(folder.file());
+        for (std::uint32_t i = 0; i < 200; ++i) {
+            records.push_back(key_record(key_id(i), i));
+            ASSERT_TRUE(store->put_key(records.back()));
+        }
+    } // the log is written back into the file
+    std::string original;
+    {
+        std::ifstream in(folder.file(), std::ios::binary);
+        original.assign(std::istreambuf_iterator<char>(in), {});
+    }
+    ASSERT_GT(original.size(), 8u * 4096);
+    std::mt19937 generator(11);
+    int refused_at_open = 0, refused_later = 0;
+    for (int round = 0; round < 40; ++round) {
+        std::string damaged = original;
+        // A page is overwritten; the first holds the header.
+        const std::size_t page = generator() % (damaged.size() / 4096);
+        for (std::size_t i = 0; i < 4096; ++i)
+            damaged[page * 4096 + i] = static_cast<char>(generator());
+        const std::string path = folder.file("damaged-" + std::to_string(round));
+        std::ofstream(path, std::ios::binary) << damaged;
+        const auto store = open_sqlite_store(path);
+        if (!store) {
+            ++refused_at_open;
+            EXPECT_EQ(store.error().code, Code::StoreFailed);
+            continue;
+        }
+        for (std::uint32_t i = 0; i < records.size(); ++i) {
+            const auto found = (*store)->get_key(key_id(i));
+            if (!found) {
+                ++refused_later;
+                EXPECT_EQ(found.error().code, Code::StoreFailed);
+            } else if (*found) {
+                EXPECT_EQ(**found, records[i]);
+            }
+        }
+        const auto listed = (*store)->list_keys(std::nullopt, 1000);
+        EXPECT_TRUE(listed || listed.error().code == Code::StoreFailed);
+    }
+    EXPECT_GT(refused_at_open, 0);
+    EXPECT_GT(refused_later, 0);
+}
+
+TEST(SqliteStore, a_record_that_no_longer_fits_its_id_is_an_error) {
+    const Folder folder;
+    const auto store = open(folder.file());
+    ASSERT_TRUE(store->put_key(key_record(key_id(1), 1)));
+    ASSERT_TRUE(store->put_key(key_record(key_id(2), 2)));
+    ASSERT_TRUE(store->put_vault(vault_record(key_id(1), 1)));
+    ASSERT_TRUE(store->put_vault(vault_record(key_id(2), 1)));
+    execute(folder.file(), "UPDATE keys SET record = (SELECT record FROM keys WHERE created = 2)");
+    execute(folder.file(), "UPDATE vaults SET record = x'00'");
+    EXPECT_EQ(code_of(store->get_key(key_id(1))), Code::StoreFailed);
+    EXPECT_TRUE(store->get_key(key_id(2)));
+    EXPECT_EQ(code_of(store->get_vault(key_id(1))), Code::StoreFailed);
+    EXPECT_EQ(code_of(store->list_vaults()), Code::StoreFailed);
+    execute(folder.file(), "UPDATE keys SET record = x'00'");
+    EXPECT_EQ(code_of(store->list_keys(std::nullopt, 10)), Code::StoreFailed);
+}
+
+} // namespace
+} // namespace redoubt::store::tests
