@@ -5,6 +5,8 @@
 #include "aws/credentials.h"
 #include "net/http_client.h"
 
+#include <optional>
+
 namespace redoubt::aws {
 
 class SecretsClient {
@@ -21,6 +23,7 @@ class SecretsClient {
     std::string endpoint_, region_;
     const net::TlsContext* tls_;
     int timeout_ms_;
+    std::optional<net::HttpClient> connection_; // kept between calls
 };
 
 } // namespace redoubt::aws

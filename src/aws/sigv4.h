@@ -20,7 +20,9 @@ struct SigV4Options {
 
 // Adds x-amz-date, x-amz-security-token, x-amz-content-sha256 and authorization to `request`, which must have
 // its authority. Headers never signed: user-agent, connection, expect, transfer-encoding, x-amzn-trace-id.
-// Refuses requests that carry x-amz-date, x-amz-content-sha256 or authorization already. Error: InvalidField.
+// Refuses requests that carry x-amz-date, x-amz-content-sha256, x-amz-security-token or authorization
+// already, or whose target is not `path` and `query`. The caller wipes the token header's value after
+// sending. Error: InvalidField.
 Status sign_sigv4(net::HttpRequest& request, const Credentials& credentials, const SigV4Options& options,
                   UnixMs now);
 

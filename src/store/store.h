@@ -24,7 +24,8 @@ class Store {
     // A new key. Error: Conflict (the id exists), RecordInvalid, StoreFailed.
     virtual Status put_key(ByteView record) = 0;
     virtual Result<std::optional<Bytes>> get_key(const sealed::KeyId& id) = 0;
-    // In order of creation (then id), after `after`, at most `limit`.
+    // In order of creation (then id), after `after`, at most `limit`. After an id that the store does not
+    // have comes nothing.
     virtual Result<std::vector<StoredKey>> list_keys(std::optional<sealed::KeyId> after,
                                                      std::size_t limit) = 0;
 
