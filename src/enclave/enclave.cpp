@@ -28,7 +28,8 @@ Status Enclave::start() {
     REDOUBT_TRY(probe_public_, curve_->public_key(probe_key_));
     REDOUBT_TRY(auto recipient, crypto::RecipientKey::generate());
     recipient_ = std::make_unique<crypto::RecipientKey>(std::move(recipient));
-    REDOUBT_TRY(auto tls, net::TlsContext::client(options_.tls_roots_pem, {"http/1.1"}));
+    REDOUBT_TRY(auto tls, net::TlsContext::client(options_.tls_roots_pem, {"http/1.1"},
+                                                     [this] { return clock_.now(); }));
     tls_ = std::make_unique<net::TlsContext>(std::move(tls));
     return {};
 }

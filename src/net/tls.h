@@ -4,8 +4,10 @@
 #pragma once
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "net/endpoint.h"
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -21,17 +23,21 @@ class TlsContext {
     // TlsFailed.
     static Result<TlsContext> server(const std::string& certificate_file, const std::string& key_file,
                                      std::vector<std::string> alpn);
-    // Trusts exactly the roots of a PEM text; verifies chain and name. Error: TlsFailed.
-    static Result<TlsContext> client(std::string_view roots_pem, std::vector<std::string> alpn);
+    // Trusts exactly the roots of a PEM text; verifies chain and name. `clock` says when certificates must be
+    // valid; empty: the system's clock. It is called from the threads that connect. Error: TlsFailed.
+    static Result<TlsContext> client(std::string_view roots_pem, std::vector<std::string> alpn,
+                                     std::function<UnixMs()> clock = {});
     TlsContext(TlsContext&&) noexcept;
     TlsContext& operator=(TlsContext&&) noexcept;
     ~TlsContext();
     ssl_ctx_st* get() const noexcept { return context_; }
+    const std::function<UnixMs()>& clock() const noexcept { return clock_; }
 
   private:
     explicit TlsContext(ssl_ctx_st* context, Bytes alpn) noexcept;
     ssl_ctx_st* context_;
     std::unique_ptr<Bytes> alpn_; // wire form; the context's callback points at it
+    std::function<UnixMs()> clock_;
 };
 
 // A development certificate authority and server certificates (P-256), for `redoubt up` and tests.

@@ -51,9 +51,11 @@ struct Item {
 struct Instance {
     std::unique_ptr<Enclave> enclave;
 
-    explicit Instance(const std::string& manifest_text = manifest(), bool with_credentials = true) {
+    explicit Instance(const std::string& manifest_text = manifest(), bool with_credentials = true,
+                      std::function<UnixMs()> nsm_time = {}) {
         kms().forge(nullptr);
         nitro::SoftwareNsmOptions nsm;
+        nsm.now = std::move(nsm_time);
         nsm.pcrs[0] = pcr0();
         nsm.pcrs[1] = nsm.pcrs[2] = pcr0();
         Options options;
@@ -462,6 +464,18 @@ TEST(Enclave, generate_key_takes_only_kms_keys_of_the_manifest) {
             R"({"key_id":"arn:aws:kms:us-east-1:999999999999:key/66666666-7777-8888-9999-000000000000"})")),
         "kms_key_refused");
     EXPECT_EQ(kms().calls(), before);
+}
+
+TEST(Enclave, kms_certificates_must_be_valid_at_the_nsms_time_whatever_this_machines_clock_says) {
+    constexpr UnixMs kDecades = UnixMs{20} * 365 * 24 * 3600 * 1000;
+    for (const UnixMs shift : {kDecades, -kDecades}) {
+        Instance instance(manifest(), true, [shift] { return system_time_ms() + shift; });
+        const auto before = kms().calls();
+        const auto refused = instance.call(wire::Kind::VaultCreate);
+        EXPECT_EQ(refused.status, 503) << refused.body;
+        EXPECT_EQ(code(refused), "kms_unavailable");
+        EXPECT_EQ(kms().calls(), before) << "nothing is sent over such a connection";
+    }
 }
 
 TEST(Enclave, authorities_of_the_manifest_are_the_only_ones_answered) {
