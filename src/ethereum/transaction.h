@@ -36,19 +36,24 @@ struct SignedTransaction {
     crypto::Signature signature;
 };
 
-// Rules that hold whatever the source: nonce, fee order, chain id in typed transactions non-zero and small
-// enough for v, init code at most 49,152 bytes (EIP-3860). Intrinsic gas is the node's business. Error:
-// BadTransaction.
+// Rules that hold whatever the source: nonce, fee order, gas times its price below 2^256, a chain id (that
+// only a legacy transaction may lack) non-zero and small enough for v, no members of another type, init code
+// at most 49,152 bytes (EIP-3860). Intrinsic gas is the node's business. Error: BadTransaction.
 Status validate(const Transaction& transaction);
 
+// Of a transaction that validate() accepts, as are the arguments of the functions below.
 Hash32 signing_hash(const Transaction& transaction);
 Bytes serialise(const Transaction& transaction, const crypto::Signature& signature); // the raw transaction
 Hash32 transaction_hash(ByteView raw) noexcept;                                      // keccak256
 // 27/28, or 35 + 2·chainId + parity (EIP-155), or the parity for typed transactions.
 Uint256 v_of(const Transaction& transaction, std::uint8_t y_parity) noexcept;
 
+// More than a request can ask for (the body's limit is 1 MiB of JSON).
+inline constexpr std::size_t kMaxRawTransaction = 1 << 20;
+
 // A raw signed transaction; every rule of the yellow paper's encoding (minimal integers, no trailing bytes, r
-// and s in range, low s). Errors: BadTransaction, UnsupportedType.
+// and s in range, low s) and validate(). What it accepts, serialise() gives back byte for byte. Errors:
+// BadTransaction, UnsupportedType.
 Result<SignedTransaction> parse_signed_transaction(ByteView raw);
 
 } // namespace redoubt::ethereum

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ethereum/transaction.h"
+
+#include "crypto/keccak.h"
+#include "ethereum/rlp.h"
+
+#include <limits>
+
+namespace redoubt::ethereum {
+
+namespace {
+
+constexpr std::size_t kMostInitCode = 49'152; // EIP-3860
+
+// 2^255 − 19: the largest chain id whose v, 35 + 2·chainId + 1, is below 2^256 (EIP-155).
+constexpr Uint256 kLargestChainId = [] {
+    Uint256 out;
+    out.limbs = {std::numeric_limits<std::uint64_t>::max() - 18, std::numeric_limits<std::uint64_t>::max(),
+                 std::numeric_limits<std::uint64_t>::max(), std::numeric_limits<std::uint64_t>::max() >> 1};
+    return out;
+}();
+
+constexpr std::size_t kAddressItem = 21; // prefix and 20 bytes
+constexpr std::size_t kHashItem = 33;
+
+std::size_t keys_payload(const AccessListEntry& entry) noexcept {
+    return kHashItem * entry.storage_keys.size();
+}
+
+std::size_t entry_payload(const AccessListEntry& entry) noexcept {
+    return kAddressItem + rlp::size_of_list(keys_payload(entry));
+}
+
+// [[address, [storage key, …]], …] (EIP-2930)
+template<class Sink>
+void put_access_list(Sink& sink, const std::vector<AccessListEntry>& list) {
+    std::size_t payload = 0;
+    for (const auto& entry : list)
+        payload += rlp::size_of_list(entry_payload(entry));
+    sink.list(payload);
+    for (const auto& entry : list) {
+        sink.list(entry_payload(entry));
+        sink.string(entry.address);
+        sink.list(keys_payload(entry));
+        for (const auto& key : entry.storage_keys)
+            sink.string(key);
+    }
+}
+
+// The members of the outermost list: of the signing preimage without a signature, else of the raw
+// transaction.
+template<class Sink>
+void put_members(Sink& sink, const Transaction& t, const crypto::Signature* signature) {
+    if (t.type != TransactionType::Legacy)
+        sink.integer(t.chain_id.value_or(Uint256()));
+    sink.integer(t.nonce);
+    if (t.type == TransactionType::DynamicFee) {
+        sink.integer(t.max_priority_fee_per_gas);
+        sink.integer(t.max_fee_per_gas);
+    } else {
+        sink.integer(t.gas_price);
+    }
+    sink.integer(t.gas);
+    sink.string(t.to ? ByteView(*t.to) : ByteView());
+    sink.integer(t.value);
+    sink.string(t.data);
+    if (t.type != TransactionType::Legacy)
+        put_access_list(sink, t.access_list);
+    if (signature != nullptr) {
+        sink.integer(v_of(t, signature->y_parity));
+        sink.integer(ByteView(signature->r));
+        sink.integer(ByteView(signature->s));
+    } else if (t.type == TransactionType::Legacy && t.chain_id) {
+        sink.integer(*t.chain_id);
+        sink.integer(std::uint64_t{0});
+        sink.integer(std::uint64_t{0});
+    }
+}
+
+Bytes encode(const Transaction& transaction, const crypto::Signature* signature) {
+    rlp::Sizer sizer;
+    put_members(sizer, transaction, signature);
+    Bytes out;
+    out.reserve(1 + rlp::size_of_list(sizer.size()));
+    if (transaction.type != TransactionType::Legacy)
+        out.push_back(static_cast<std::uint8_t>(transaction.type));
+    rlp::Writer writer(out);
+    writer.list(sizer.size());
+    put_members(writer, transaction, signature);
+    return out;
+}
+
+// Members that the type does not have would be left out of what is signed.
+bool has_only_members_of_its_type(const Transaction& t) noexcept {
+    switch (t.type) {
+    case TransactionType::Legacy:
+        return t.max_fee_per_gas.is_zero() && t.max_priority_fee_per_gas.is_zero() && t.access_list.empty();
+    case TransactionType::AccessList:
+        return t.max_fee_per_gas.is_zero() && t.max_priority_fee_per_gas.is_zero();
+    case TransactionType::DynamicFee:
+        return t.gas_price.is_zero();
+    }
+    return false;
+}
+
+} // namespace
+
+Status validate(const Transaction& t) {
+    if (!has_only_members_of_its_type(t))
+        return fail(Code::BadTransaction, "the transaction has members that its type does not have");
+    if (t.nonce == std::numeric_limits<std::uint64_t>::max())
+        return fail(Code::BadTransaction, "the nonce must be below 2^64 - 1 (EIP-2681)");
+    if (!t.chain_id && t.type != TransactionType::Legacy)
+        return fail(Code::BadTransaction, "a typed transaction needs a chain id");
+    if (t.chain_id && t.chain_id->is_zero())
+        return fail(Code::BadTransaction, "the chain id must not be zero");
+    if (t.chain_id && *t.chain_id > kLargestChainId)
+        return fail(Code::BadTransaction, "the chain id is too large");
+    if (t.max_priority_fee_per_gas > t.max_fee_per_gas)
+        return fail(Code::BadTransaction, "maxPriorityFeePerGas must not exceed maxFeePerGas");
+    const Uint256& price = t.type == TransactionType::DynamicFee ? t.max_fee_per_gas : t.gas_price;
+    if (!multiply(price, t.gas))
+        return fail(Code::BadTransaction, "gas times its price must be below 2^256");
+    if (!t.to && t.data.size() > kMostInitCode)
+        return fail(Code::BadTransaction, "init code may have at most 49152 bytes (EIP-3860)");
+    return {};
+}
+
+Uint256 v_of(const Transaction& transaction, std::uint8_t y_parity) noexcept {
+    if (transaction.type != TransactionType::Legacy)
+        return y_parity;
+    if (!transaction.chain_id)
+        return std::uint64_t{27} + y_parity;
+    const auto twice = add(*transaction.chain_id, *transaction.chain_id);
+    const auto v = twice ? add(*twice, std::uint64_t{35} + y_parity) : std::nullopt;
+    return v.value_or(Uint256()); // validate() excludes the overflow; 0 is no transaction's v
+}
+
+Hash32 signing_hash(const Transaction& transaction) {
+    return crypto::keccak256(encode(transaction, nullptr));
+}
+
+Bytes serialise(const Transaction& transaction, const crypto::Signature& signature) {
+    return encode(transaction, &signature);
+}
+
+Hash32 transaction_hash(ByteView raw) noexcept {
+    return crypto::keccak256(raw);
+}
+
+} // namespace redoubt::ethereum

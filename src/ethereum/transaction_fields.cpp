@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ethereum/transaction_fields.h"
+
+#include <algorithm>
+
+namespace redoubt::ethereum {
+
+namespace {
+
+// Members of transaction types that are not supported (EIP-4844, EIP-7702).
+constexpr std::string_view kOfOtherTypes[] = {
+    "maxFeePerBlobGas", "blobVersionedHashes", "blobs", "commitments", "proofs", "authorizationList"};
+
+Status no_other_type(const json::Value& object) {
+    for (const json::Value found : object)
+        if (!found.is_null() && std::find(std::begin(kOfOtherTypes), std::end(kOfOtherTypes), found.name()) !=
+                                    std::end(kOfOtherTypes))
+            return fail(Code::UnsupportedType, "blob and set-code transactions are not supported");
+    return {};
+}
+
+Result<std::optional<TransactionType>> declared_type(const json::Value& object, Dialect dialect) {
+    const auto declared = member(object, "type");
+    if (!declared)
+        return std::nullopt;
+    const auto number = integer(*declared, dialect);
+    if (!number)
+        return fail(Code::InvalidField, "type must be an integer: 0, 1 or 2");
+    if (*number > Uint256(2))
+        return fail(Code::UnsupportedType, "only transactions of types 0, 1 and 2 are supported");
+    return static_cast<TransactionType>(number->limbs[0]);
+}
+
+// The declared type, or what the members say: gasPrice is legacy, or EIP-2930 where an access list is given.
+Result<TransactionType> decide_type(const json::Value& object, std::optional<TransactionType> declared) {
+    const bool priced = member(object, "gasPrice").has_value();
+    const bool dynamic = member(object, "maxFeePerGas") || member(object, "maxPriorityFeePerGas");
+    const bool listed = member(object, "accessList").has_value();
+    if (declared) {
+        if (*declared == TransactionType::DynamicFee ? priced : dynamic)
+            return fail(Code::AmbiguousField,
+                        "gasPrice belongs to types 0 and 1, maxFeePerGas and maxPriorityFeePerGas to type 2");
+        // Even an empty one: without the declaration it would mean EIP-2930.
+        if (*declared == TransactionType::Legacy && listed)
+            return fail(Code::AmbiguousField, "a transaction of type 0 has no accessList");
+        return *declared;
+    }
+    if (priced && dynamic)
+        return fail(Code::AmbiguousField,
+                    "give either gasPrice, or maxFeePerGas and maxPriorityFeePerGas, not both");
+    if (dynamic)
+        return TransactionType::DynamicFee;
+    if (!priced)
+        return fail(Code::MissingField,
+                    "the transaction needs gasPrice, or maxFeePerGas and maxPriorityFeePerGas");
+    return listed ? TransactionType::AccessList : TransactionType::Legacy;
+}
+
+Status read_fees(const json::Value& object, Dialect dialect, Transaction& out) {
+    if (out.type != TransactionType::DynamicFee) {
+        REDOUBT_TRY(out.gas_price, need_u256(object, "gasPrice", dialect, "the transaction needs gasPrice",
+                                             "gasPrice must be an integer below 2^256, in wei"));
+        return {};
+    }
+    REDOUBT_TRY(out.max_fee_per_gas,
+                need_u256(object, "maxFeePerGas", dialect, "the transaction needs maxFeePerGas",
+                          "maxFeePerGas must be an integer below 2^256, in wei"));
+    REDOUBT_TRY(out.max_priority_fee_per_gas,
+                need_u256(object, "maxPriorityFeePerGas", dialect,
+                          "the transaction needs maxPriorityFeePerGas",
+                          "maxPriorityFeePerGas must be an integer below 2^256, in wei"));
+    return {};
+}
+
+Status read_chain_id(const json::Value& object, Dialect dialect, Transaction& out) {
+    const auto found = object.get("chainId");
+    if (found && !found->is_null()) {
+        out.chain_id = integer(*found, dialect);
+        if (!out.chain_id)
+            return fail(Code::InvalidField, "chainId must be an integer below 2^256");
+        return {};
+    }
+    // Without one, the signature is good on every chain: in JSON-RPC that has to be asked for.
+    if (out.type == TransactionType::Legacy && (found || dialect == Dialect::Reference))
+        return {};
+    if (out.type == TransactionType::Legacy)
+        return fail(Code::MissingField,
+                    "the transaction needs chainId (null asks for one without replay protection)");
+    return fail(Code::MissingField, "a typed transaction needs chainId");
+}
+
+std::optional<Hash32> storage_key(const json::Value& value, Dialect dialect) noexcept {
+    Hash32 out;
+    if (value.is_string() && value.text().starts_with("0x") && from_hex_exact(value.text().substr(2), out))
+        return out;
+    // eth-account takes the key as a number, too.
+    if (dialect == Dialect::Reference)
+        if (const auto number = integer(value, dialect))
+            return to_big_endian(*number);
+    return std::nullopt;
+}
+
+Result<std::vector<AccessListEntry>> read_access_list(const json::Value& value, Dialect dialect) {
+    if (!value.is_array())
+        return fail(Code::InvalidField, "accessList must be an array");
+    std::vector<AccessListEntry> out;
+    out.reserve(value.size());
+    for (const json::Value item : value) {
+        REDOUBT_CHECK(json::check_members(item, {"address", "storageKeys"}));
+        const auto address = item.get("address");
+        const auto keys = item.get("storageKeys");
+        if (!address || !keys)
+            return fail(Code::MissingField, "an entry of accessList needs address and storageKeys");
+        if (!address->is_string() || !keys->is_array())
+            return fail(Code::InvalidField, "an entry of accessList has an address and an array storageKeys");
+        AccessListEntry& entry = out.emplace_back();
+        REDOUBT_TRY(entry.address, parse_address(address->text()));
+        entry.storage_keys.reserve(keys->size());
+        for (const json::Value key : *keys) {
+            const auto parsed = storage_key(key, dialect);
+            if (!parsed)
+                return fail(Code::InvalidField, "a storage key is 0x and 64 hexadecimal digits");
+            entry.storage_keys.push_back(*parsed);
+        }
+    }
+    return out;
+}
+
+Result<std::optional<Address>> read_address(const json::Value& object, std::string_view name,
+                                            bool empty_is_absent, FixedText invalid) {
+    const auto found = member(object, name);
+    if (!found || (empty_is_absent && found->is_string() && found->text().empty()))
+        return std::nullopt;
+    if (!found->is_string())
+        return fail(Code::InvalidField, invalid);
+    REDOUBT_TRY(const Address address, parse_address(found->text()));
+    return address;
+}
+
+} // namespace
+
+std::optional<json::Value> member(const json::Value& object, std::string_view name) noexcept {
+    auto found = object.get(name);
+    if (found && found->is_null())
+        return std::nullopt;
+    return found;
+}
+
+std::optional<Uint256> integer(const json::Value& value, Dialect dialect) noexcept {
+    const std::string_view text = value.text();
+    if (value.is_number()) // a sign, a point or an exponent is no digit
+        return from_decimal(text);
+    if (!value.is_string())
+        return std::nullopt;
+    if (text.starts_with("0x"))
+        return from_quantity(text);
+    return dialect == Dialect::JsonRpc ? from_decimal(text) : std::nullopt;
+}
+
+Result<Uint256> need_u256(const json::Value& object, std::string_view name, Dialect dialect,
+                          FixedText missing, FixedText invalid) {
+    const auto found = member(object, name);
+    if (!found)
+        return fail(Code::MissingField, missing);
+    const auto number = integer(*found, dialect);
+    if (!number)
+        return fail(Code::InvalidField, invalid);
+    return *number;
+}
+
+Result<std::uint64_t> need_u64(const json::Value& object, std::string_view name, Dialect dialect,
+                               FixedText missing, FixedText invalid) {
+    REDOUBT_TRY(const Uint256 number, need_u256(object, name, dialect, missing, invalid));
+    if (!number.fits_u64())
+        return fail(Code::InvalidField, invalid);
+    return number.limbs[0];
+}
+
+Result<Bytes> data_bytes(const json::Value& value, Dialect dialect) {
+    if (value.is_string()) {
+        const std::string_view text = value.text();
+        auto bytes =
+            dialect == Dialect::Reference && !text.starts_with("0x") ? from_hex(text) : from_hex0x(text);
+        if (bytes)
+            return std::move(*bytes);
+    }
+    return fail(Code::InvalidField, "data must be 0x and an even number of hexadecimal digits");
+}
+
+Status read_common(const json::Value& object, Dialect dialect,
+                   std::initializer_list<std::string_view> allowed, ParsedTransaction& out) {
+    if (!object.is_object())
+        return fail(Code::InvalidField, "the transaction must be a JSON object");
+    // First of all, so that a transaction of another type is called that and not full of unknown members.
+    REDOUBT_CHECK(no_other_type(object));
+    REDOUBT_TRY(const auto declared, declared_type(object, dialect));
+    REDOUBT_CHECK(json::check_members(object, allowed));
+    Transaction& t = out.transaction;
+    REDOUBT_TRY(t.type, decide_type(object, declared));
+    REDOUBT_CHECK(read_fees(object, dialect, t));
+    REDOUBT_CHECK(read_chain_id(object, dialect, t));
+    REDOUBT_TRY(t.nonce, need_u64(object, "nonce", dialect, "the transaction needs nonce",
+                                  "nonce must be an integer below 2^64 - 1"));
+    REDOUBT_TRY(t.to, read_address(object, "to", dialect == Dialect::Reference,
+                                   "to must be an address, or absent to create a contract"));
+    REDOUBT_TRY(out.from, read_address(object, "from", false, "from must be an address"));
+    if (const auto list = member(object, "accessList")) {
+        REDOUBT_TRY(t.access_list, read_access_list(*list, dialect));
+    }
+    return {};
+}
+
+} // namespace redoubt::ethereum

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ethereum/transaction_json.h"
+
+#include "ethereum/transaction_fields.h"
+
+namespace redoubt::ethereum {
+
+namespace {
+
+constexpr Dialect kDialect = Dialect::JsonRpc;
+
+Result<std::uint64_t> read_gas(const json::Value& object) {
+    const bool both = member(object, "gas") && member(object, "gasLimit");
+    REDOUBT_TRY(const std::uint64_t gas,
+                need_u64(object, member(object, "gasLimit") ? "gasLimit" : "gas", kDialect,
+                         "the transaction needs gas", "gas must be an integer below 2^64"));
+    if (both) {
+        REDOUBT_TRY(const std::uint64_t other, need_u64(object, "gas", kDialect, "the transaction needs gas",
+                                                        "gas must be an integer below 2^64"));
+        if (other != gas)
+            return fail(Code::AmbiguousField, "gas and gasLimit differ; give one");
+    }
+    return gas;
+}
+
+Result<Bytes> read_data(const json::Value& object) {
+    const auto data = member(object, "data");
+    const auto input = member(object, "input");
+    if (!data && !input)
+        return Bytes();
+    REDOUBT_TRY(Bytes bytes, data_bytes(data ? *data : *input, kDialect));
+    if (data && input) {
+        REDOUBT_TRY(const Bytes other, data_bytes(*input, kDialect));
+        if (other != bytes)
+            return fail(Code::AmbiguousField, "data and input differ; give one");
+    }
+    return bytes;
+}
+
+} // namespace
+
+Result<ParsedTransaction> transaction_from_json(const json::Value& object) {
+    ParsedTransaction out;
+    Transaction& t = out.transaction;
+    REDOUBT_CHECK(read_common(object, kDialect,
+                              {"type", "chainId", "nonce", "gas", "gasLimit", "gasPrice", "maxFeePerGas",
+                               "maxPriorityFeePerGas", "to", "value", "data", "input", "accessList", "from",
+                               // Null only: of types that are not supported.
+                               "maxFeePerBlobGas", "blobVersionedHashes", "blobs", "commitments", "proofs",
+                               "authorizationList"},
+                              out));
+    REDOUBT_TRY(t.gas, read_gas(object));
+    REDOUBT_TRY(t.data, read_data(object));
+    if (member(object, "value")) {
+        REDOUBT_TRY(t.value, need_u256(object, "value", kDialect, "the transaction needs value",
+                                       "value must be an integer below 2^256, in wei"));
+    }
+    if (!t.to && t.data.empty())
+        return fail(Code::MissingField,
+                    "the transaction needs to, or data with the init code of a contract to create");
+    REDOUBT_CHECK(validate(t));
+    return out;
+}
+
+void write_transaction_json(json::Writer& writer, const Transaction& t, const Address& from) {
+    writer.begin_object();
+    writer.member("type", to_quantity(static_cast<std::uint64_t>(t.type)));
+    if (t.chain_id)
+        writer.member("chainId", to_quantity(*t.chain_id));
+    else
+        writer.key("chainId").null();
+    writer.member("from", to_checksum(from)).member("nonce", to_quantity(t.nonce));
+    if (t.type == TransactionType::DynamicFee)
+        writer.member("maxFeePerGas", to_quantity(t.max_fee_per_gas))
+            .member("maxPriorityFeePerGas", to_quantity(t.max_priority_fee_per_gas));
+    else
+        writer.member("gasPrice", to_quantity(t.gas_price));
+    writer.member("gas", to_quantity(t.gas));
+    if (t.to)
+        writer.member("to", to_checksum(*t.to));
+    else
+        writer.key("to").null();
+    writer.member("value", to_quantity(t.value)).member("input", to_hex0x(t.data));
+    if (t.type != TransactionType::Legacy) {
+        writer.key("accessList").begin_array();
+        for (const auto& entry : t.access_list) {
+            writer.begin_object().member("address", to_checksum(entry.address)).key("storageKeys");
+            writer.begin_array();
+            for (const auto& key : entry.storage_keys)
+                writer.string(to_hex0x(key));
+            writer.end_array().end_object();
+        }
+        writer.end_array();
+    }
+    writer.end_object();
+}
+
+} // namespace redoubt::ethereum
