@@ -32,7 +32,8 @@ namespace redoubt::cli {
 namespace {
 
 constexpr int kReadyTimeoutMs = 30'000;
-constexpr int kReadyFd = 3; // in the child
+constexpr int kReadyFd = 3;            // in the child
+constexpr int kHealthyAfterMs = 2'000; // a part that lived this long is started again at once
 
 struct UpOptions {
     std::string data_dir;
@@ -96,7 +97,7 @@ class Up {
   public:
     Up(UpOptions options, std::string program)
         : options_(std::move(options)), program_(std::move(program)),
-          supervisor_(loop_, {},
+          supervisor_(loop_, {.healthy_after_ms = kHealthyAfterMs},
                       {[this](const std::string& name, pid_t pid) { started(name, pid); },
                        [](const std::string& name, pid_t, int status, int restart_ms) {
                            if (restart_ms >= 0)
