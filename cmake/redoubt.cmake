@@ -19,6 +19,11 @@ if(REDOUBT_SANITIZE)
   target_link_options(redoubt_settings INTERFACE -fsanitize=${REDOUBT_SANITIZE})
 endif()
 
+if(REDOUBT_FUZZ)
+  # Coverage of the floors themselves: without it libFuzzer sees only its own target file.
+  target_compile_options(redoubt_settings INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 # redoubt_floor(NAME [FLOORS f…] [LIBS l…] [EXCLUDE file…]): a static library of src/NAME/*.cpp. FLOORS are the floors it stands
 # on; nothing else of the project may be included from it (tests/lint/floors.sh checks that).
 function(redoubt_floor name)
