@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTP/1.1 messages (RFC 9110, RFC 9112) and strict, incremental parsers for both directions. Refused: bare
 // LF, obs-fold, white space before a colon, both Content-Length and Transfer-Encoding, several or signed
-// Content-Length values, chunk extensions, transfer codings other than a single "chunked", HTTP/1.0 requests
-// with Transfer-Encoding, request targets other than origin-form, and control characters anywhere.
+// Content-Length values, chunk extensions, trailers, transfer codings other than a single "chunked", HTTP/1.0
+// with Transfer-Encoding, request targets other than origin-form, a missing or second Host, expectations
+// other than 100-continue, and control characters anywhere.
 #pragma once
 
 #include "base/bytes.h"
@@ -62,6 +63,8 @@ class HttpParser {
   public:
     enum class Kind { Request, Response };
     explicit HttpParser(Kind kind, HttpLimits limits = {});
+    HttpParser(const HttpParser&) = delete;
+    HttpParser& operator=(const HttpParser&) = delete;
 
     // Consumes from `input`; returns how many bytes. After done() or an error nothing more is consumed.
     // Errors: BadRequest, TooLarge, UriTooLong, HeadersTooLarge, HttpVersion, NotImplemented, (responses:
@@ -76,12 +79,14 @@ class HttpParser {
     // For responses to HEAD.
     void expect_no_body() noexcept;
 
+    // Of a finished response: the connection may carry another.
+    bool keep_alive() const noexcept { return keep_alive_; }
+
     HttpRequest take_request(); // resets for the next message
     HttpResponse take_response();
     const HttpRequest& request() const noexcept { return request_; }
 
   private:
-    Status line(std::string_view text);
     enum class State {
         Start,
         Headers,
@@ -94,19 +99,46 @@ class HttpParser {
         Done,
         Failed
     };
+    Result<std::size_t> step(ByteView rest);
+    Result<std::size_t> line_step(ByteView rest);
+    std::size_t body_step(ByteView rest);
+    Status check_line_size(std::size_t size) const;
+    Status line(std::string_view text);
+    Status request_line(std::string_view text);
+    Status status_line(std::string_view text);
+    Status header_line(std::string_view text);
+    Status head_end();
+    Status request_head();
+    Status response_head();
+    Status body_framing();
+    Status chunk_size_line(std::string_view text);
+    void connection_tokens();
+    std::unexpected<Error> refuse(Code code, FixedText text) const;
+    void reset();
+
     Kind kind_;
     HttpLimits limits_;
     State state_ = State::Start;
     HttpRequest request_;
-    HttpResponse response_;
-    std::string line_;
+    HttpResponse response_; // of both kinds the one in use holds headers and body
+    std::vector<Header>* headers_;
+    Bytes* body_;
+    std::string line_; // the beginning of a line whose end has not come
     std::size_t header_bytes_ = 0;
-    std::uint64_t remaining_ = 0;
+    std::uint64_t remaining_ = 0; // of the body, or of a chunk
+    int interim_ = 0;             // 1xx responses that were passed over
+    bool version_1_0_ = false;
+    bool keep_alive_ = true;
     bool no_body_ = false;
 };
 
-// Serialises with content-length; `keep_alive` false adds "connection: close".
+// Serialises with content-length; `keep_alive` false adds "connection: close". A header that would break the
+// message (its name no token, a control character in its value), or that says what serialising says itself
+// (content-length, transfer-encoding, connection, a request's host, a response's date), is left out.
 Bytes serialise_response(const HttpResponse& response, bool keep_alive, bool head_only = false);
 Bytes serialise_request(const HttpRequest& request); // host header from authority
+// Appends; `more` is whole header lines.
+void append_response(Bytes& out, const HttpResponse& response, bool keep_alive, bool head_only,
+                     std::string_view more = {});
 
 } // namespace redoubt::net

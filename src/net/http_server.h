@@ -14,7 +14,7 @@
 namespace redoubt::net {
 
 struct HttpServerOptions {
-    HttpLimits limits;
+    HttpLimits limits{};
     std::size_t max_connections = 4096; // beyond: accepted and closed at once
     std::size_t max_pipelined =
         64; // requests in work on one connection; beyond, reading stops until one is answered
@@ -22,7 +22,7 @@ struct HttpServerOptions {
     int request_timeout_ms = 15'000; // from a request's first byte to its last
     int idle_timeout_ms = 120'000;
     int write_timeout_ms = 30'000; // a client that does not read
-    std::string server_name;       // "server" header; empty: none
+    std::string server_name{};     // "server" header; empty: none
 };
 
 class HttpServer {
@@ -32,6 +32,9 @@ class HttpServer {
     class Responder {
       public:
         void operator()(HttpResponse response) const;
+        // For stand-ins that play a failing network: when the answer's turn comes, its first `bytes` are sent
+        // and the connection is dropped, by TLS without close_notify. Answers to later requests are lost.
+        void cut(HttpResponse response = {}, std::size_t bytes = 0) const;
         bool client_gone() const noexcept;
 
       private:

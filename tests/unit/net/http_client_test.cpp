@@ -142,11 +142,13 @@ TEST(HttpClient, a_server_that_never_shakes_hands_or_never_reads_times_out) {
     HttpClient tls(silent.endpoint(), &client_tls(), "localhost");
     EXPECT_EQ(tls.send(request_for("/"), 100).error().code, Code::Timeout);
 
-    ScriptedServer deaf({[](int) { usleep(400'000); }});
+    std::promise<void> over;
+    ScriptedServer deaf({[&](int) { over.get_future().wait(); }});
     HttpClient plain(deaf.endpoint(), nullptr, "");
     HttpRequest large = request_for("/", "POST");
     large.body.resize(64 << 20);
     EXPECT_EQ(plain.send(large, 100).error().code, Code::Timeout);
+    over.set_value();
 }
 
 TEST(HttpClient, an_answer_that_is_cut_short_or_malformed_is_bad) {

@@ -49,6 +49,29 @@ TEST_P(HttpServerLimits, a_request_that_drips_in_is_answered_with_408_in_time) {
     EXPECT_TRUE(in_body.ended());
 }
 
+TEST_P(HttpServerLimits, the_time_for_a_request_does_not_run_while_its_client_waits_for_us) {
+    std::optional<HttpServer::Responder> first;
+    RunningServer server(tls(), {.request_timeout_ms = 100},
+                         [&](HttpRequest request, HttpServer::Responder respond) {
+                             if (request.path == "/first")
+                                 first.emplace(std::move(respond));
+                             else
+                                 ok(std::move(request), respond);
+                         });
+    RawClient client(server.endpoint(), tls());
+    ASSERT_TRUE(client.send(
+        get("/first") + "PUT / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"));
+    usleep(400'000);
+    server.on_loop([&] {
+        ASSERT_TRUE(first);
+        (*first)(HttpResponse::text(200, "first"));
+        first.reset();
+    });
+    EXPECT_EQ(body_of(client.answer()), "first");
+    ASSERT_TRUE(client.send("body"));
+    EXPECT_EQ(client.answer().status, 200);
+}
+
 TEST_P(HttpServerLimits, slow_clients_delay_nobody) {
     RunningServer server(tls(), {}, ok);
     std::vector<std::unique_ptr<RawClient>> slow;

@@ -121,6 +121,23 @@ TEST(Tls, a_client_accepts_the_names_in_the_certificate_and_no_others) {
     }
 }
 
+TEST(Tls, a_client_checks_certificates_at_the_time_its_clock_says) {
+    constexpr UnixMs kDay = 24LL * 3600 * 1000;
+    UnixMs now = 0;
+    const auto client =
+        TlsContext::client(identity().authority.certificate, {"http/1.1"}, [&now] { return now; });
+    const UnixMs today = system_time_ms();
+    for (const auto& [time, good] : {std::pair{today, true},
+                                     {today + 300 * kDay, true},
+                                     {today - 2 * kDay, false},
+                                     {today + 400 * kDay, false},
+                                     {UnixMs{0}, false}}) {
+        now = time;
+        const Pair pair = shake_hands(server_tls(), *client, "localhost");
+        EXPECT_EQ(pair.good(), good) << (time - today) / kDay << " days: " << pair.client.failure();
+    }
+}
+
 TEST(Tls, a_client_without_a_name_to_check_is_refused) {
     for (const std::string& name : {std::string(), std::string("a\0b", 3), std::string(300, 'a')}) {
         Ends ends = socket_pair();
