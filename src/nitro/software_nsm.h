@@ -25,13 +25,14 @@ Result<DevelopmentRoot> load_development_root(const std::string& folder);
 
 struct SoftwareNsmOptions {
     std::string module_id;             // "i-<17 hex>-enc<16 hex>"; empty: drawn at random
-    std::string region = "us-east-1";  // stands in the certificates' names
-    std::map<std::uint16_t, Pcr> pcrs; // values at boot for 0…15; 0..15 are locked, as on hardware
+    std::string region = "us-east-1";  // stands in the certificates' names; at most 20 characters
+    std::map<std::uint16_t, Pcr> pcrs; // values at boot for 0…15; 0..15 are locked, as on hardware. PCR4 is
+                                       // the instance id's unless given; the others are zero
     bool indefinite_payload = true;    // payload map bf…ff (hardware since 2025-07) or a9
     std::function<UnixMs()> now;       // empty: system_time_ms
 };
 
-// Error: Internal when a certificate cannot be made.
+// Errors: InvalidField (the options), Internal when a certificate cannot be made.
 Result<std::unique_ptr<NsmTransport>> make_software_nsm(const DevelopmentRoot& root,
                                                         SoftwareNsmOptions options);
 

@@ -6,9 +6,9 @@
 #include <cstdlib>
 
 using namespace redoubt;
-using nitro::cbor::Major;
-using nitro::cbor::Reader;
-using nitro::cbor::Writer;
+namespace cbor = redoubt::nitro::cbor;
+using cbor::Major;
+using cbor::Reader;
 
 namespace {
 
@@ -18,7 +18,7 @@ void require(bool condition) {
 }
 
 // Reads one item and writes it again. False where the reader refuses.
-bool copy(Reader& in, Writer& out, int depth) {
+bool copy(Reader& in, cbor::Writer& out, int depth) {
     const auto major = in.peek();
     if (!major || depth == 0)
         return false;
@@ -101,7 +101,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const ByteView input(data, size);
     Reader in(input);
     Bytes written;
-    Writer out(written);
+    cbor::Writer out(written);
     const bool copied = copy(in, out, 8);
     if (copied) {
         require(in.ok());
