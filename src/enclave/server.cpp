@@ -27,15 +27,17 @@ struct Loop {
 struct Shared {
     Enclave& enclave;
     WorkerPool& workers;
-    std::atomic<std::size_t> connections{0};
+    // Connections that answers on their way still hold may outlive the rest of this.
+    std::shared_ptr<std::atomic<std::size_t>> connections = std::make_shared<std::atomic<std::size_t>>(0);
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
   public:
-    Connection(Shared& shared, Loop& loop, net::Fd fd) : shared_(shared), loop_(loop), fd_(std::move(fd)) {
-        ++shared_.connections;
+    Connection(Shared& shared, Loop& loop, net::Fd fd)
+        : shared_(shared), loop_(loop), fd_(std::move(fd)), count_(shared.connections) {
+        ++*count_;
     }
-    ~Connection() { --shared_.connections; }
+    ~Connection() { --*count_; }
 
     void start() {
         loop_.events.add(fd_.get(), EPOLLIN,
@@ -141,6 +143,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Shared& shared_;
     Loop& loop_;
     net::Fd fd_;
+    std::shared_ptr<std::atomic<std::size_t>> count_;
     wire::FrameReader reader_;
     Bytes out_;
     std::size_t sent_ = 0;
@@ -176,7 +179,7 @@ void serve(Enclave& enclave, ServerOptions options, int stop_fd) {
         Loop& first = *loops[0];
         first.events.add(options.listener.get(), EPOLLIN, [&](std::uint32_t) {
             net::Fd fd(accept4(options.listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-            if (!fd || shared.connections >= kMaxConnections)
+            if (!fd || *shared.connections >= kMaxConnections)
                 return;
             Loop& loop = *loops[next++ % loops.size()];
             auto connection = std::make_shared<Connection>(shared, loop, std::move(fd));
