@@ -194,6 +194,10 @@ TEST(Attestation, the_envelope_has_one_form) {
                   w.array(4).bytes(header).map(1).u64(4).bytes({}).bytes(payload).bytes(signature);
               }),
               kInvalid);
+    // Such a map with what looks like the rest for its member.
+    EXPECT_EQ(
+        parts([&](cbor::Writer& w) { w.array(4).bytes(header).map(1).bytes(payload).bytes(signature); }),
+        kInvalid);
     EXPECT_EQ(parts([&](cbor::Writer& w) { w.array(3).bytes(header).map(0).bytes(payload); }), kInvalid);
     EXPECT_EQ(parts([&](cbor::Writer& w) {
                   w.array(5).bytes(header).map(0).bytes(payload).bytes(signature).null();
