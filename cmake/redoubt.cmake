@@ -10,6 +10,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 reports these inside its own <string>, <vector>, <optional> and <expected> when it inlines them.
   target_compile_options(redoubt_settings INTERFACE -Wno-restrict -Wno-stringop-overflow -Wno-maybe-uninitialized)
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # clang 19 finds deprecated parts of libstdc++ 12 inside its own <algorithm>.
+  target_compile_options(redoubt_settings INTERFACE -Wno-deprecated-declarations)
+endif()
 target_compile_definitions(redoubt_settings INTERFACE
   $<$<CONFIG:Release>:_FORTIFY_SOURCE=2>
   $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)
