@@ -64,6 +64,12 @@ Result<Bytes> parse_nonce(std::string_view text) {
     return std::move(*bytes);
 }
 
+Status no_body(const Request& request) {
+    if (!request.body.empty())
+        return fail(Code::BadRequest, "this route takes no body; remove it");
+    return {};
+}
+
 // The query "nonce=HEX" and nothing else.
 Result<std::optional<Bytes>> nonce_query(const Request& request) {
     if (!request.has_query)
@@ -132,6 +138,7 @@ Result<Operation> keys_route(const Request& request, json::Document& scratch) {
             return sign_transaction(request, id, scratch);
     } else if (!id.empty() && id.find('/') == std::string_view::npos) {
         REDOUBT_CHECK(need_method(request, "GET", "a key is shown with GET"));
+        REDOUBT_CHECK(no_body(request));
         REDOUBT_TRY(auto nonce, nonce_query(request));
         return DescribeKey{id, std::move(nonce)};
     }
@@ -200,6 +207,7 @@ bool is_legacy_path(std::string_view path) noexcept {
 Result<Operation> parse_operation(const Request& request, json::Document& scratch) {
     if (request.path == "/v1/attestation") {
         REDOUBT_CHECK(need_method(request, "GET", "an attestation is asked for with GET"));
+        REDOUBT_CHECK(no_body(request));
         REDOUBT_TRY(auto nonce, nonce_query(request));
         if (!nonce)
             return fail(Code::MissingField,
@@ -215,6 +223,7 @@ Result<Operation> parse_operation(const Request& request, json::Document& scratc
             return fail(Code::NotFound, "there is no such route; docs/api.md lists them");
         return fail(Code::MethodNotAllowed, "this route takes POST");
     }
+    REDOUBT_CHECK(no_query(request));
     if (request.path == "/sign_hash")
         return reference_hash(request, scratch);
     if (request.path == "/generate_key")

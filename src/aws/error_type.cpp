@@ -39,7 +39,10 @@ std::string aws_error_type(const net::HttpResponse& response) {
 ErrorKind aws_error_kind(const net::HttpResponse& response, std::string_view type) noexcept {
     if (type == "AccessDeniedException" || type == "AccessDenied")
         return ErrorKind::Denied;
-    if (type == "ExpiredTokenException" || type == "ExpiredToken")
+    // Credentials that AWS no longer knows (the role's session was revoked, the key deleted) are renewed like
+    // expired ones. The names without "Exception" are the query protocol's.
+    if (type == "ExpiredTokenException" || type == "ExpiredToken" || type == "UnrecognizedClientException" ||
+        type == "InvalidClientTokenId")
         return ErrorKind::Expired;
     if (type.starts_with("Throttling") || type == "LimitExceededException" ||
         type == "RequestLimitExceeded" || type == "TooManyRequestsException" || response.status == 429)

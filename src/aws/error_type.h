@@ -13,6 +13,7 @@ namespace redoubt::aws {
 // of at most 64 characters.
 std::string aws_error_type(const net::HttpResponse& response);
 
+// Expired: the credentials must be renewed (expired, or no longer known to AWS).
 enum class ErrorKind { Denied, Expired, Throttled, Missing, Other };
 ErrorKind aws_error_kind(const net::HttpResponse& response, std::string_view type) noexcept;
 

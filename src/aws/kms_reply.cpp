@@ -32,7 +32,8 @@ std::unexpected<Error> kms_error(const net::HttpResponse& response) {
                     "KMS denies the operation; check the key policy's PCR0 and PCR16, and the role",
                     std::move(type));
     if (kind == ErrorKind::Expired)
-        return fail(Code::CredentialsExpired, "the AWS credentials have expired", std::move(type));
+        return fail(Code::CredentialsExpired, "the AWS credentials have expired or are no longer known",
+                    std::move(type));
     return fail(Code::KmsRefused, "KMS refused the request", std::move(type));
 }
 

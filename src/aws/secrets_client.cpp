@@ -31,7 +31,8 @@ std::unexpected<Error> service_error(const net::HttpResponse& response) {
     case ErrorKind::Missing:
         return fail(Code::SecretMissing, "Secrets Manager has no such secret", std::move(type));
     case ErrorKind::Expired:
-        return fail(Code::CredentialsExpired, "the AWS credentials have expired", std::move(type));
+        return fail(Code::CredentialsExpired, "the AWS credentials have expired or are no longer known",
+                    std::move(type));
     case ErrorKind::Throttled:
         return fail(Code::AwsUnavailable, "Secrets Manager asks for fewer requests", std::move(type));
     case ErrorKind::Denied:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Threads for work that waits, behind a bounded queue. Destroying the pool finishes what was taken.
+// Threads for work that waits, behind a bounded queue. Destroying the pool finishes what was begun and drops the
+// rest.
 #pragma once
 
 #include <condition_variable>
@@ -18,9 +19,11 @@ class WorkerPool {
             threads_.emplace_back([this] { run(); });
     }
     ~WorkerPool() {
+        std::deque<std::function<void()>> dropped; // destroyed after the threads, and outside the lock
         {
             const std::lock_guard lock(mutex_);
             stopping_ = true;
+            dropped.swap(jobs_);
         }
         wake_.notify_all();
         for (auto& thread : threads_)

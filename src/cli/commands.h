@@ -14,8 +14,10 @@ struct Context {
 };
 
 void add_up(CLI::App& app, Context& context);
-void add_services(CLI::App& app, Context& context);      // gateway, vsock-proxy, devcloud
-void add_keys(CLI::App& app, Context& context);          // key create|list|show
-void add_documentation(CLI::App& app, Context& context); // completion, man
+void add_services(CLI::App& app, Context& context);            // gateway, vsock-proxy, devcloud
+void add_devcloud_state(CLI::App& devcloud, Context& context); // devcloud export|import
+void add_keys(CLI::App& app, Context& context);                // key create|list|show
+void add_doctor(CLI::App& app, Context& context);              // doctor
+void add_documentation(CLI::App& app, Context& context);       // completion, man
 
 } // namespace redoubt::cli

@@ -38,6 +38,7 @@ int main(int argc, char** argv) {
     redoubt::cli::add_up(app, context);
     redoubt::cli::add_keys(app, context);
     redoubt::cli::add_services(app, context);
+    redoubt::cli::add_doctor(app, context);
     redoubt::cli::add_documentation(app, context);
     try {
         app.parse(argc, argv);

@@ -105,6 +105,12 @@ struct DevcloudCommand {
 
 int run_devcloud(DevcloudCommand& command) {
     set_log_program("devcloud");
+    const auto& o = command.options;
+    if (o.data_dir.empty() || o.tls_certificate.empty() || o.tls_key.empty() || o.attestation_root.empty() ||
+        command.access_key_file.empty())
+        return report({Code::Usage, "devcloud needs --data-dir, --tls-certificate, --tls-key, "
+                                    "--attestation-root and --access-key-file"},
+                      false);
     const net::Fd stop = stop_signal();
     auto text = read_text_file(command.access_key_file);
     if (!text)
@@ -154,8 +160,15 @@ void add_services(CLI::App& app, Context& context) {
                                 "URL (default: AWS's)");
     gateway_command->add_option("--imds-endpoint", g->options.imds_endpoint,
                                 "URL (default: http://169.254.169.254)");
+    gateway_command->add_option("--sts-endpoint", g->options.sts_endpoint,
+                                "URL, for web identities (default: AWS's)");
+    gateway_command
+        ->add_option("--credentials", g->options.credential_source,
+                     "where AWS credentials come from; auto tries the others in this order")
+        ->check(CLI::IsMember({"auto", "environment", "web-identity", "container", "imds"}))
+        ->capture_default_str();
     gateway_command->add_flag("--credentials-from-environment", g->options.credentials_from_environment,
-                              "AWS_ACCESS_KEY_ID and so on, instead of IMDSv2");
+                              "the same as --credentials environment");
     gateway_command->add_option("--deadline-ms", g->options.request_deadline_ms, "time for a request")
         ->capture_default_str();
     gateway_command
@@ -185,23 +198,24 @@ void add_services(CLI::App& app, Context& context) {
         app.add_subcommand("devcloud", "KMS, Secrets Manager, STS and IMDSv2 for one machine without AWS "
                                        "(development only; redoubt up starts one)");
     auto d = std::make_shared<DevcloudCommand>();
-    cloud->add_option("--data-dir", d->options.data_dir, "where its state lives")->required();
+    cloud->add_option("--data-dir", d->options.data_dir, "where its state lives");
     cloud->add_option("--http-listen", d->options.http_listen, "every service, plain HTTP, loopback")
         ->capture_default_str();
     cloud->add_option("--tls-listen", d->options.tls_listen, "KMS by TLS, for the enclave")
         ->capture_default_str();
-    cloud->add_option("--tls-certificate", d->options.tls_certificate, "PEM chain")->required();
-    cloud->add_option("--tls-key", d->options.tls_key, "PEM key")->required();
-    cloud->add_option("--attestation-root", d->options.attestation_root, "PEM: the development root")
-        ->required();
-    cloud
-        ->add_option("--access-key-file", d->access_key_file,
-                     "JSON: access_key_id, secret_access_key of the account's root user")
-        ->required();
+    cloud->add_option("--tls-certificate", d->options.tls_certificate, "PEM chain");
+    cloud->add_option("--tls-key", d->options.tls_key, "PEM key");
+    cloud->add_option("--attestation-root", d->options.attestation_root, "PEM: the development root");
+    cloud->add_option("--access-key-file", d->access_key_file,
+                      "JSON: access_key_id, secret_access_key of the account's root user");
     cloud->add_option("--region", d->options.region, "region")->capture_default_str();
     cloud->add_option("--account", d->options.account, "account id, 12 digits")->capture_default_str();
     cloud->add_option("--ready-fd", d->ready_fd, "descriptor for the ready line (default: stdout)");
-    cloud->callback([&context, d] { context.exit_code = run_devcloud(*d); });
+    add_devcloud_state(*cloud, context);
+    cloud->callback([&context, d, cloud] {
+        if (cloud->get_subcommands().empty())
+            context.exit_code = run_devcloud(*d);
+    });
 }
 
 } // namespace redoubt::cli

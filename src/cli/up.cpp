@@ -42,6 +42,7 @@ struct UpOptions {
     std::string ready_file;
     std::string region = "us-east-1";
     std::string account = "000000000000";
+    unsigned vault_lease_seconds = 3600;
     bool quiet = false;
 };
 
@@ -196,7 +197,7 @@ class Up {
             REDOUBT_CHECK(save_state(folder_, state_));
         }
         const std::string enclave_program = directory_of(program_) + "/redoubt-enclave-dev";
-        REDOUBT_TRY(const std::string manifest, make_manifest(folder_, state_));
+        REDOUBT_TRY(const std::string manifest, make_manifest(folder_, state_, options_.vault_lease_seconds));
         REDOUBT_TRY(pair_, measure(enclave_program, manifest));
         say("pinning the KMS keys to PCR0 " + to_hex(pair_.pcr0).substr(0, 16) + "… and PCR16 " +
             to_hex(pair_.pcr16).substr(0, 16) + "…");
@@ -462,6 +463,10 @@ void add_up(CLI::App& app, Context& context) {
     up->add_option("--ready-file", options->ready_file,
                    "also write the ready file here, when everything works");
     up->add_option("--region", options->region, "AWS region that the stand-ins play")->capture_default_str();
+    up->add_option("--vault-lease-seconds", options->vault_lease_seconds,
+                   "how long a vault stays open without KMS; for the manifest of the first run")
+        ->check(CLI::Range(10, 86'400))
+        ->capture_default_str();
     up->add_flag("--quiet", options->quiet, "no progress on stderr");
     up->footer(
         "Prints `ready URL` on stdout when a key can sign. DATA_DIR/ready.json then tells addresses, "

@@ -162,7 +162,8 @@ Status save_state(const UpFolder& folder, const UpState& state) {
     return write_file_atomically(folder.file("state.json"), text, 0600);
 }
 
-Result<std::string> make_manifest(const UpFolder& folder, const UpState& state) {
+Result<std::string> make_manifest(const UpFolder& folder, const UpState& state,
+                                  unsigned vault_lease_seconds) {
     const std::string path = folder.file("manifest.json");
     if (!exists(path)) {
         // The development manifest: any reference key signs, keys need no policy. Production writes its own.
@@ -184,6 +185,10 @@ Result<std::string> make_manifest(const UpFolder& folder, const UpState& state) 
             .member("reference_keys", "any")
             .member("require_policy", false)
             .member("min_epoch", std::uint64_t{1})
+            .key("limits")
+            .begin_object()
+            .member("vault_lease_seconds", std::uint64_t{vault_lease_seconds})
+            .end_object()
             .end_object();
         REDOUBT_CHECK(write_file_atomically(path, text, 0644));
     }

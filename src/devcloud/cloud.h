@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "crypto/random.h"
 #include "devcloud/event_log.h"
+#include "devcloud/faults.h"
 #include "devcloud/principal.h"
 #include "devcloud/state.h"
 #include "net/http.h"
@@ -28,18 +29,27 @@ struct Settings {
 // The one instance that IMDS speaks for; its id is the session name of its role's credentials.
 inline constexpr std::string_view kInstanceId = "i-0123456789abcdef0";
 
+// Between IMDS and who asks it: the answer to a token request crosses at most `hop_limit` hops. An instance's
+// own processes are 1 hop away, a container on a bridge network 2.
+struct MetadataPath {
+    unsigned hop_limit = 1, hops = 1;
+};
+
 struct Cloud {
     Settings settings;
     State& state;
     EventLog& events;
     crypto::Random& random;
     std::function<UnixMs()> now;
+    FaultTable faults{};
+    MetadataPath metadata_path{};
 };
 
 struct Call {
     const net::HttpRequest& request;
     const Principal& principal;
     std::string_view operation; // "Decrypt"
+    const std::string& region;  // of the signature's scope: the one called
     const std::string& request_id;
     UnixMs now;
     bool tls; // arrived over TLS (aws:SecureTransport)

@@ -2,7 +2,9 @@
 #include "devcloud/devcloud.h"
 
 #include "base/log.h"
-#include "devcloud/dispatcher.h"
+#include "devcloud/data_lock.h"
+#include "devcloud/iam_admin.h"
+#include "devcloud/serving.h"
 #include "net/event_loop.h"
 #include "net/http_server.h"
 
@@ -57,10 +59,18 @@ std::string url_of(const net::Endpoint& endpoint) {
            std::to_string(endpoint.port);
 }
 
+void deliver(Outcome& outcome, const net::HttpServer::Responder& respond) {
+    if (outcome.cut_after)
+        respond.cut(std::move(outcome.response), *outcome.cut_after);
+    else
+        respond(std::move(outcome.response));
+}
+
 } // namespace
 
 Status serve(const Options& options, int stop_fd, const std::function<void(const Started&)>& ready) {
     crypto::SystemRandom random;
+    REDOUBT_TRY(const auto lock, lock_data_folder(options.data_dir));
     REDOUBT_TRY(const auto state, State::open(options.data_dir));
     REDOUBT_TRY(auto events, EventLog::open(options.data_dir + "/events.jsonl"));
     Cloud cloud{{}, *state, events, random, system_time_ms};
@@ -71,6 +81,7 @@ Status serve(const Options& options, int stop_fd, const std::function<void(const
     cloud.settings.instance_role = options.instance_role;
     cloud.settings.imds_token_key = random.array<32>();
     REDOUBT_TRY(cloud.settings.attestation_root_der, read_certificate_der(options.attestation_root));
+    REDOUBT_CHECK(prepare_iam(cloud));
 
     REDOUBT_TRY(const auto tls,
                 net::TlsContext::server(options.tls_certificate, options.tls_key, {"http/1.1"}));
@@ -80,9 +91,13 @@ Status serve(const Options& options, int stop_fd, const std::function<void(const
     net::EventLoop loop;
     net::HttpServerOptions server_options;
     server_options.limits.body = kMaxBody;
-    const auto handler = [&cloud](Listener listener) {
-        return [&cloud, listener](net::HttpRequest request, net::HttpServer::Responder respond) {
-            respond(dispatch(cloud, request, listener));
+    const auto handler = [&cloud, &loop](Listener listener) {
+        return [&cloud, &loop, listener](net::HttpRequest request, net::HttpServer::Responder respond) {
+            auto outcome = answer(cloud, request, listener);
+            if (outcome.delay_ms == 0)
+                return deliver(outcome, respond);
+            (void)loop.after(outcome.delay_ms, [late = std::make_shared<Outcome>(std::move(outcome)),
+                                                respond] { deliver(*late, respond); });
         };
     };
     net::HttpServer plain_server(loop, std::move(plain_listener.fd), nullptr, server_options,

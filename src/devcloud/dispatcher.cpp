@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "devcloud/dispatcher.h"
 
+#include "devcloud/admin.h"
+#include "devcloud/container.h"
+#include "devcloud/iam_admin.h"
 #include "devcloud/imds.h"
 #include "devcloud/kms.h"
 #include "devcloud/request.h"
@@ -35,44 +38,46 @@ net::HttpResponse serve_events(const Cloud& cloud, const net::HttpRequest& reque
     return net::HttpResponse::json(200, cloud.events.recent(limit));
 }
 
-Call make_call(const net::HttpRequest& request, const Principal& principal, std::string_view operation,
+Call make_call(const net::HttpRequest& request, const Caller& caller, std::string_view operation,
                const std::string& request_id, const Cloud& cloud, Listener listener) {
-    return {request, principal, operation, request_id, cloud.now(), listener == Listener::Tls};
+    return {request,     caller.principal,         operation, caller.region, request_id,
+            cloud.now(), listener == Listener::Tls};
 }
 
 net::HttpResponse call_kms(Cloud& cloud, const net::HttpRequest& request, const std::string& request_id,
                            Listener listener) {
     const auto operation = request.header("x-amz-target").substr(kKmsTarget.size());
-    const auto principal = authenticate(cloud, request, "kms");
-    if (!principal) {
+    const auto caller = authenticate(cloud, request, "kms");
+    if (!caller) {
         Event event;
         event.time = cloud.now();
         // Unauthenticated text: only its beginning, and only what a name could hold.
         for (const char c : operation.substr(0, 64))
             event.name.push_back((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ? c : '?');
         event.request_id = request_id;
-        event.error_code = principal.error().type;
+        event.error_code = caller.error().type;
         cloud.events.append(event);
-        return json_error(principal.error());
+        return json_error(caller.error());
     }
-    return serve_kms(cloud, make_call(request, *principal, operation, request_id, cloud, listener));
+    return serve_kms(cloud, make_call(request, *caller, operation, request_id, cloud, listener));
 }
 
 net::HttpResponse call_secrets(Cloud& cloud, const net::HttpRequest& request, const std::string& request_id,
                                Listener listener) {
     const auto operation = request.header("x-amz-target").substr(kSecretsTarget.size());
-    const auto principal = authenticate(cloud, request, "secretsmanager");
-    if (!principal)
-        return json_error(principal.error());
-    return serve_secrets_manager(cloud,
-                                 make_call(request, *principal, operation, request_id, cloud, listener));
+    const auto caller = authenticate(cloud, request, "secretsmanager");
+    if (!caller)
+        return json_error(caller.error());
+    return serve_secrets_manager(cloud, make_call(request, *caller, operation, request_id, cloud, listener));
 }
 
 net::HttpResponse call_sts(Cloud& cloud, const net::HttpRequest& request, const std::string& request_id,
                            Listener listener) {
-    const auto principal = authenticate(cloud, request, "sts");
-    if (!principal)
-        return xml_error(principal.error(), request_id);
+    if (query_action(request) == kWebIdentityAction)
+        return serve_web_identity(cloud, request, request_id, listener == Listener::Tls);
+    const auto caller = authenticate(cloud, request, "sts");
+    if (!caller)
+        return xml_error(caller.error(), request_id);
     const auto action = query_action(request);
     if (!action) {
         ServiceError error;
@@ -80,7 +85,7 @@ net::HttpResponse call_sts(Cloud& cloud, const net::HttpRequest& request, const 
         error.message = "The form must have one Action.";
         return xml_error(error, request_id);
     }
-    return serve_sts(cloud, make_call(request, *principal, *action, request_id, cloud, listener));
+    return serve_sts(cloud, make_call(request, *caller, *action, request_id, cloud, listener));
 }
 
 net::HttpResponse route(Cloud& cloud, const net::HttpRequest& request, const std::string& request_id,
@@ -88,8 +93,15 @@ net::HttpResponse route(Cloud& cloud, const net::HttpRequest& request, const std
     const bool plain = listener == Listener::Plain;
     if (plain && request.path.starts_with("/latest/"))
         return serve_imds(cloud, request);
+    if (plain && is_container_path(request.path))
+        return serve_container(cloud, request);
+    if (plain)
+        if (auto page = serve_admin(cloud, request))
+            return std::move(*page);
     if (plain && request.path == kEventsPath)
         return serve_events(cloud, request);
+    if (plain && request.path.starts_with(kIamPath))
+        return serve_iam(cloud, request);
 
     ServiceError error;
     if (request.method != "POST" || request.path != "/") {

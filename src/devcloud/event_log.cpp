@@ -44,11 +44,12 @@ std::string encode(const Event& event) {
 
 Result<EventLog> EventLog::open(const std::string& path) {
     std::deque<std::string> lines;
+    bool torn = false;
     {
         std::ifstream in(path);
         json::Document document;
         for (std::string line; std::getline(in, line);) {
-            // A line cut short by a crash is left out.
+            torn = in.eof(); // the line ended with the file
             if (!document.parse(line))
                 continue;
             lines.push_back(std::move(line));
@@ -61,15 +62,20 @@ Result<EventLog> EventLog::open(const std::string& path) {
         return fail(Code::Io, "devcloud's event log cannot be opened; check the data folder", path);
     EventLog events(std::move(file));
     events.lines_ = std::move(lines);
+    events.torn_ = torn;
     return events;
 }
 
 void EventLog::append(const Event& event) {
     auto line = encode(event);
-    line.push_back('\n');
-    if (::write(file_.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size()))
-        log(LogLevel::Warning, "devcloud_event_not_written", {{"error", std::strerror(errno)}});
-    line.pop_back();
+    const std::string written = (torn_ ? "\n" : "") + line + "\n";
+    const auto size = ::write(file_.get(), written.data(), written.size());
+    if (size != static_cast<ssize_t>(written.size()))
+        log(LogLevel::Warning, "devcloud_event_not_written",
+            {{"error", size < 0 ? std::strerror(errno) : "written in part"}});
+    // A write that failed left the file as it was.
+    if (size >= 0)
+        torn_ = size != static_cast<ssize_t>(written.size());
     lines_.push_back(std::move(line));
     if (lines_.size() > kRemembered)
         lines_.pop_front();

@@ -27,7 +27,8 @@ struct Event {
 
 class EventLog {
   public:
-    // Keeps the newest kRemembered lines of an existing file for recent(). Error: Io.
+    // Keeps the newest kRemembered lines of an existing file for recent(). A line that a crash cut short is
+    // left out, and ended, so that the next one stands by itself. Error: Io.
     static Result<EventLog> open(const std::string& path);
     // One write(2); a failure to write is logged and does not fail the call that it tells of.
     void append(const Event& event);
@@ -39,6 +40,7 @@ class EventLog {
   private:
     explicit EventLog(net::Fd file) : file_(std::move(file)) {}
     net::Fd file_;
+    bool torn_ = false; // the file's last line has no end
     std::deque<std::string> lines_;
 };
 

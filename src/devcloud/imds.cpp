@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "crypto/hash.h"
+#include "devcloud/session_issue.h"
 
 #include <charconv>
 
@@ -18,7 +19,6 @@ constexpr std::string_view kCredentials = "iam/security-credentials";
 constexpr std::string_view kTtlHeader = "x-aws-ec2-metadata-token-ttl-seconds";
 constexpr std::string_view kTokenHeader = "x-aws-ec2-metadata-token";
 constexpr int kMaxTtlSeconds = 21'600;
-constexpr std::string_view kBase32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 // IMDS answers its errors with an XHTML page.
 net::HttpResponse page(int status, std::string_view title) {
@@ -68,40 +68,18 @@ net::HttpResponse put_token(Cloud& cloud, const net::HttpRequest& request) {
     const auto text = request.header(kTtlHeader);
     int ttl = 0;
     const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), ttl);
-    if (error != std::errc{} || rest != text.data() + text.size() || ttl < 1 || ttl > kMaxTtlSeconds)
+    if (request.count(kTtlHeader) != 1 || error != std::errc{} || rest != text.data() + text.size() ||
+        ttl < 1 || ttl > kMaxTtlSeconds)
         return page(400, "Bad Request");
     auto response = plain(make_token(cloud, cloud.now() + ttl * UnixMs{1000}));
     response.headers.push_back({std::string(kTtlHeader), std::to_string(ttl)});
     return response;
 }
 
-Result<Session> current_session(Cloud& cloud, UnixMs now) {
-    auto& sessions = cloud.state.sessions;
-    REDOUBT_TRY(auto newest,
-                sessions.newest(cloud.settings.instance_role, kInstanceId, now + kSessionRenewMs));
-    if (newest)
-        return std::move(*newest);
-
-    const auto random_base64 = [&](std::size_t bytes) {
-        auto text = to_base64(
-            cloud.random.secret(bytes).view(SecretAccess("write fresh session credentials as text")));
-        return Secret::take(text);
-    };
-    Session session;
-    session.access_key_id = "ASIA" + random_text(cloud.random, 16, kBase32);
-    session.secret_access_key = random_base64(30);
-    session.token = random_base64(192);
-    session.role = cloud.settings.instance_role;
-    session.session_name = kInstanceId;
-    // Whole seconds, so that Expiration says exactly when.
-    session.created = now / 1000 * 1000;
-    session.expires = session.created + kSessionLifeMs;
-    REDOUBT_CHECK(sessions.add(session));
-    return session;
-}
-
 net::HttpResponse role_credentials(Cloud& cloud, UnixMs now) {
-    const auto session = current_session(cloud, now);
+    const auto& settings = cloud.settings;
+    const auto session =
+        metadata_session(cloud, {settings.account, settings.instance_role, std::string(kInstanceId)}, now);
     if (!session) {
         log(LogLevel::Error, "devcloud_failure", {{"error", session.error().describe()}});
         return page(500, "Internal Server Error");
@@ -122,7 +100,33 @@ net::HttpResponse role_credentials(Cloud& cloud, UnixMs now) {
     return response;
 }
 
+std::string_view title_of(int status) {
+    switch (status) {
+    case 429:
+        return "Too Many Requests";
+    case 503:
+        return "Service Unavailable";
+    default:
+        return "Internal Server Error";
+    }
+}
+
 } // namespace
+
+net::HttpResponse imds_error(int status) {
+    return page(status, title_of(status));
+}
+
+net::HttpResponse imds_failed_code(UnixMs now) {
+    std::string body;
+    json::Writer(body)
+        .begin_object()
+        .member("Code", "Failed")
+        .member("Message", "devcloud fails on demand")
+        .member("LastUpdated", to_iso8601(now))
+        .end_object();
+    return plain(body);
+}
 
 net::HttpResponse serve_imds(Cloud& cloud, const net::HttpRequest& request) {
     if (request.path == kTokenPath)

@@ -8,10 +8,11 @@
 
 namespace redoubt::devcloud {
 
-inline constexpr UnixMs kSessionLifeMs = 6LL * 60 * 60 * 1000;
-inline constexpr UnixMs kSessionRenewMs = 60LL * 60 * 1000;
-
 // Paths under /latest/.
 net::HttpResponse serve_imds(Cloud& cloud, const net::HttpRequest& request);
+
+// What a fault makes it say: an error page, and 200 with {"Code":"Failed"} in place of credentials.
+net::HttpResponse imds_error(int status);
+net::HttpResponse imds_failed_code(UnixMs now);
 
 } // namespace redoubt::devcloud

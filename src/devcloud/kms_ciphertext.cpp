@@ -12,7 +12,7 @@ namespace redoubt::devcloud {
 namespace {
 
 constexpr ByteArray<5> kPrefix = {0x01, 0x02, 0x02, 0x00, 0x78};
-constexpr std::string_view kLabel = "redoubt devcloud: not an AWS KMS blob!";
+constexpr std::string_view kLabel = "(redoubt devcloud: no blob of AWS KMS)";
 constexpr std::uint8_t kLayout = 1;
 constexpr std::size_t kHeaderSize = 5 + 38 + 16 + 32 + 1 + 32 + 12;
 static_assert(kLabel.size() == 38);

@@ -5,7 +5,7 @@
 //
 //   offset  size
 //   0       5     01 02 02 00 78
-//   5       38    "redoubt devcloud: not an AWS KMS blob!"
+//   5       38    "(redoubt devcloud: no blob of AWS KMS)"
 //   43      16    key id (the UUID's bytes)
 //   59      32    key material id
 //   91      1     version of this layout, 1

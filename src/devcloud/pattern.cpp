@@ -11,6 +11,11 @@ char lower(char c) noexcept {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
+// A pattern's character against the text's.
+char literal(char c) noexcept {
+    return c == kLiteralStar ? '*' : c == kLiteralQuestion ? '?' : c;
+}
+
 // On a mismatch only the latest '*' needs to take one character more: an earlier one could not reach further
 // than the latest already allows.
 template<class Equal>
@@ -37,11 +42,11 @@ bool match(std::string_view pattern, std::string_view text, Equal equal) noexcep
 } // namespace
 
 bool matches_pattern(std::string_view pattern, std::string_view text) noexcept {
-    return match(pattern, text, [](char a, char b) { return a == b; });
+    return match(pattern, text, [](char a, char b) { return literal(a) == b; });
 }
 
 bool matches_pattern_ignoring_case(std::string_view pattern, std::string_view text) noexcept {
-    return match(pattern, text, [](char a, char b) { return lower(a) == lower(b); });
+    return match(pattern, text, [](char a, char b) { return lower(literal(a)) == lower(b); });
 }
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {

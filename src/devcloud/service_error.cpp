@@ -31,7 +31,8 @@ net::HttpResponse json_error(const ServiceError& error) {
     std::string body;
     json::Writer writer(body);
     writer.begin_object().member("__type", error.type);
-    writer.member(error.capital_message ? "Message" : "message", error.message);
+    if (!error.message.empty())
+        writer.member(error.capital_message ? "Message" : "message", error.message);
     if (!error.detail.empty())
         writer.member("RedoubtDetail", error.detail);
     writer.end_object();

@@ -14,7 +14,7 @@ namespace redoubt::devcloud {
 struct ServiceError {
     int status = 400;
     std::string type;    // "NotFoundException"
-    std::string message; // AWS's wording where it is known
+    std::string message; // AWS's wording where it is known; empty: left out, as KMS does for some
     // IAM's denials, and everything of Secrets Manager, spell the member "Message".
     bool capital_message = false;
     std::string detail{}; // "RedoubtDetail": ours, to help a developer; empty: left out

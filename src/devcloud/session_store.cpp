@@ -7,7 +7,8 @@ namespace {
 
 constexpr UnixMs kRememberExpiredMs = 24LL * 60 * 60 * 1000;
 
-#define SESSION_COLUMNS "access_key_id, secret_access_key, token, role, session_name, created, expires"
+#define SESSION_COLUMNS                                                                                      \
+    "access_key_id, secret_access_key, token, role, session_name, created, expires, account, policy, origin"
 
 Result<std::optional<Session>> read_one(Statement& query) {
     REDOUBT_TRY(const bool row, query.step());
@@ -21,6 +22,9 @@ Result<std::optional<Session>> read_one(Statement& query) {
     session.session_name = query.text(4);
     session.created = query.integer(5);
     session.expires = query.integer(6);
+    session.account = query.text(7);
+    session.policy = query.text(8);
+    session.origin = query.text(9);
     return session;
 }
 
@@ -31,15 +35,19 @@ Status SessionStore::add(const Session& session) {
     REDOUBT_CHECK(database_.prepare("DELETE FROM sessions WHERE expires < ?")
                       .bind(session.created - kRememberExpiredMs)
                       .run());
-    REDOUBT_CHECK(database_.prepare("INSERT INTO sessions (" SESSION_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?)")
-                      .bind(session.access_key_id)
-                      .bind(session.secret_access_key.view(SecretAccess("store a development session")))
-                      .bind(session.token.view(SecretAccess("store a development session")))
-                      .bind(session.role)
-                      .bind(session.session_name)
-                      .bind(session.created)
-                      .bind(session.expires)
-                      .run());
+    REDOUBT_CHECK(
+        database_.prepare("INSERT INTO sessions (" SESSION_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+            .bind(session.access_key_id)
+            .bind(session.secret_access_key.view(SecretAccess("store a development session")))
+            .bind(session.token.view(SecretAccess("store a development session")))
+            .bind(session.role)
+            .bind(session.session_name)
+            .bind(session.created)
+            .bind(session.expires)
+            .bind(session.account)
+            .bind(session.policy)
+            .bind(session.origin)
+            .run());
     return transaction.commit();
 }
 
@@ -49,12 +57,12 @@ Result<std::optional<Session>> SessionStore::find(std::string_view access_key_id
     return read_one(query);
 }
 
-Result<std::optional<Session>> SessionStore::newest(std::string_view role, std::string_view session_name,
-                                                    UnixMs until) {
-    auto query =
-        database_.prepare("SELECT " SESSION_COLUMNS " FROM sessions WHERE role = ? AND session_name = ?"
-                          " AND expires >= ? ORDER BY expires DESC LIMIT 1");
-    query.bind(role).bind(session_name).bind(until);
+Result<std::optional<Session>> SessionStore::newest(std::string_view account, std::string_view role,
+                                                    std::string_view session_name, UnixMs until) {
+    auto query = database_.prepare("SELECT " SESSION_COLUMNS " FROM sessions WHERE account = ? AND role = ?"
+                                   " AND session_name = ? AND origin = ? AND expires >= ?"
+                                   " ORDER BY expires DESC LIMIT 1");
+    query.bind(account).bind(role).bind(session_name).bind(kMetadataOrigin).bind(until);
     return read_one(query);
 }
 

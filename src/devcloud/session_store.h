@@ -9,11 +9,18 @@
 
 namespace redoubt::devcloud {
 
+// Who handed them out: IMDS and the container endpoint hand the same ones out again, STS never does.
+inline constexpr std::string_view kMetadataOrigin = "metadata";
+inline constexpr std::string_view kStsOrigin = "sts";
+
 struct Session {
     std::string access_key_id; // ASIA…
     Secret secret_access_key, token;
+    std::string account; // empty: devcloud's own (sessions of an older database)
     std::string role, session_name;
     UnixMs created = 0, expires = 0;
+    std::string policy; // AssumeRole's Policy parameter; empty: none
+    std::string origin{kMetadataOrigin};
 };
 
 // Errors of all: StoreFailed.
@@ -25,8 +32,9 @@ class SessionStore {
     // ones.
     Status add(const Session& session);
     Result<std::optional<Session>> find(std::string_view access_key_id);
-    // The role session's newest that lives at least until `until`.
-    Result<std::optional<Session>> newest(std::string_view role, std::string_view session_name, UnixMs until);
+    // The metadata endpoints' newest of a role session that lives at least until `until`.
+    Result<std::optional<Session>> newest(std::string_view account, std::string_view role,
+                                          std::string_view session_name, UnixMs until);
 
   private:
     Database& database_;

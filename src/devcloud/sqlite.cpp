@@ -48,6 +48,11 @@ Statement& Statement::bind(std::int64_t value) {
     return *this;
 }
 
+Statement& Statement::bind_null() {
+    failed_ |= sqlite3_bind_null(statement_, next_++) != SQLITE_OK;
+    return *this;
+}
+
 Result<bool> Statement::step() {
     if (statement_ == nullptr || failed_)
         return store_failed(database_);
@@ -87,6 +92,30 @@ Secret Statement::secret(int column) const {
 
 std::int64_t Statement::integer(int column) const {
     return sqlite3_column_int64(statement_, column);
+}
+
+int Statement::columns() const {
+    return sqlite3_column_count(statement_);
+}
+
+std::string Statement::column_name(int column) const {
+    const char* name = sqlite3_column_name(statement_, column);
+    return name == nullptr ? "" : name;
+}
+
+Statement::Kind Statement::kind(int column) const {
+    switch (sqlite3_column_type(statement_, column)) {
+    case SQLITE_NULL:
+        return Kind::Null;
+    case SQLITE_INTEGER:
+        return Kind::Integer;
+    case SQLITE_TEXT:
+        return Kind::Text;
+    case SQLITE_BLOB:
+        return Kind::Blob;
+    default:
+        return Kind::Other;
+    }
 }
 
 Result<Database> Database::open(const std::string& path) {

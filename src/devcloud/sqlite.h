@@ -28,6 +28,7 @@ class Statement {
     Statement& bind(const char* text) { return bind(std::string_view(text)); }
     Statement& bind(ByteView blob);
     Statement& bind(std::int64_t value);
+    Statement& bind_null();
     Statement& bind(bool value) { return bind(static_cast<std::int64_t>(value)); }
 
     Result<bool> step(); // true: a row is there
@@ -37,6 +38,11 @@ class Statement {
     Bytes blob(int column) const;
     Secret secret(int column) const; // of a blob
     std::int64_t integer(int column) const;
+    // Of a statement that gives rows.
+    int columns() const;
+    std::string column_name(int column) const;
+    enum class Kind { Null, Integer, Text, Blob, Other };
+    Kind kind(int column) const; // of the value in the present row
 
   private:
     friend class Database;

@@ -8,7 +8,7 @@ namespace redoubt::enclave {
 
 struct Enclave::Asked {
     const wire::Request& message;
-    bool may_block;
+    MayWait may_wait;
     UnixMs now; // trusted
 
     // What the gateway sent along, or nullopt.

@@ -18,19 +18,27 @@ Result<Bytes> Attestor::document(std::string_view purpose, const Hash32& digest,
     return nsm_.attest(request);
 }
 
-Result<Bytes> Attestor::document_for_client(std::string_view purpose, const Hash32& digest, ByteView nonce) {
-    {
-        // A bucket counted in milliseconds: one document costs 1000 / kClientRate of them.
-        constexpr std::int64_t kCost = 1000 / kClientRate;
-        const std::lock_guard lock(mutex_);
-        const std::int64_t now = monotonic_ms();
-        tokens_ms_ = std::min<std::int64_t>(tokens_ms_ + (now - filled_at_), kClientBurst * kCost);
-        filled_at_ = now;
-        if (tokens_ms_ < kCost)
-            return fail(Code::TooManyRequests, "too many attestation requests; ask again in a second");
-        tokens_ms_ -= kCost;
-    }
-    return document(purpose, digest, nonce, {});
+bool RateLimit::take() noexcept {
+    const std::lock_guard lock(mutex_);
+    const std::int64_t now = monotonic_ms();
+    tokens_ms_ = std::min(tokens_ms_ + (now - filled_at_), most_ms_);
+    filled_at_ = now;
+    if (tokens_ms_ < cost_ms_)
+        return false;
+    tokens_ms_ -= cost_ms_;
+    return true;
+}
+
+Status Attestor::allow_statement() {
+    if (!statements_.take())
+        return fail(Code::TooManyRequests, "too many attestation requests; ask again in a second");
+    return {};
+}
+
+Status Attestor::allow_identity() {
+    if (!identities_.take())
+        return fail(Code::TooManyRequests, "too many attestation requests; ask again in a second");
+    return {};
 }
 
 } // namespace redoubt::enclave

@@ -135,7 +135,7 @@ std::optional<wire::Reply> Enclave::probe() {
         .member("ok", true)
         .member("module_id", module_id_)
         .member("manifest_taken", manifest() != nullptr)
-        .member("vault_open", vaults_.any(clock_.now()) != nullptr)
+        .member("vaults_open", std::uint64_t{vaults_.count(clock_.now())})
         .end_object();
     return reply;
 }
@@ -206,13 +206,26 @@ Status Enclave::open_vault(ByteView record_bytes) {
     if (m == nullptr)
         return fail(Code::ManifestMissing, "the enclave has no manifest yet");
     REDOUBT_TRY(auto record, sealed::decode_vault(record_bytes));
+    // The record is part of the name: a forged one must not make the real one refused.
+    const Hash32 id = crypto::sha256(record_bytes);
+    const auto turn = opening_.turn(id);
+    const std::lock_guard lock(*turn);
     if (vaults_.find(record.id, clock_.now()))
         return {};
-    if (record.epoch < m->min_epoch)
+    if (auto refused = opening_.refused(id))
+        return std::unexpected(std::move(*refused));
+    const auto status = ask_for_vault(*m, std::move(record));
+    if (!status)
+        opening_.remember(id, status.error());
+    return status;
+}
+
+Status Enclave::ask_for_vault(const trust::Manifest& m, sealed::VaultRecord record) {
+    if (record.epoch < m.min_epoch)
         return fail(Code::RecordStale, "the vault record is older than the manifest's min_epoch allows");
-    if (!m->vault_commitments.empty()) {
-        const auto found = m->vault_commitments.find(record.id);
-        if (found == m->vault_commitments.end() || found->second != record.commitment)
+    if (!m.vault_commitments.empty()) {
+        const auto found = m.vault_commitments.find(record.id);
+        if (found == m.vault_commitments.end() || found->second != record.commitment)
             return fail(Code::VaultUnknown, "the manifest does not list this vault with this commitment");
     }
     const auto credentials_now = credentials();
@@ -222,7 +235,7 @@ Status Enclave::open_vault(ByteView record_bytes) {
     Error last{Code::KmsKeyRefused,
                "no wrap of the vault is under a KMS key that the manifest names for vaults"};
     for (const auto& wrap : record.wraps) {
-        const trust::ManifestKmsKey* key = m->find_kms_key(wrap.kms_key_arn);
+        const trust::ManifestKmsKey* key = m.find_kms_key(wrap.kms_key_arn);
         if (key == nullptr || key->purpose != trust::KmsPurpose::Vault)
             continue;
         REDOUBT_TRY(const auto arn, aws::parse_kms_key_arn(wrap.kms_key_arn));
@@ -242,7 +255,7 @@ Status Enclave::open_vault(ByteView record_bytes) {
         vault->key = std::move(*vault_key);
         vault->record = std::move(record);
         return vaults_.put(std::move(vault),
-                           clock_.now() + std::int64_t{1000} * m->limits.vault_lease_seconds);
+                           clock_.now() + std::int64_t{1000} * m.limits.vault_lease_seconds);
     }
     return std::unexpected(std::move(last));
 }
@@ -254,17 +267,22 @@ void Enclave::renew(OpenVault& vault, UnixMs now) {
     const std::int64_t lease = std::int64_t{1000} * m->limits.vault_lease_seconds;
     const UnixMs until = vault.lease->until;
     if (now >= until) {
-        vaults_.close(vault.record.id);
+        // Unless a worker has opened it again meanwhile.
+        if (!vaults_.close(vault.record.id, until))
+            return;
         log(LogLevel::Error, "a vault's lease has ended; its keys are wiped",
             {{"vault", sealed::vault_id_text(vault.record.id)}});
         return;
     }
     if (until - now > lease / 4 || !credentials_now)
         return;
-    bool denied = true;
+    // The record's list of wraps is the host's; only keys that the manifest names are asked, as when opening.
+    // Denied: at least one answered, and each that answered said no.
+    int denials = 0, others = 0;
     for (const auto& wrap : vault.record.wraps) {
+        const trust::ManifestKmsKey* key = m->find_kms_key(wrap.kms_key_arn);
         const auto arn = aws::parse_kms_key_arn(wrap.kms_key_arn);
-        if (!arn)
+        if (key == nullptr || key->purpose != trust::KmsPurpose::Vault || !arn)
             continue;
         const auto data_key = kms_.with([&](aws::KmsClient& kms) {
             return kms.decrypt(*arn, wrap.data_key_blob, context_of(vault.record.id), *credentials_now);
@@ -274,12 +292,14 @@ void Enclave::renew(OpenVault& vault, UnixMs now) {
             return;
         }
         const Code code = data_key ? Code::RecordInvalid : data_key.error().code;
-        denied = denied && (code == Code::KmsDenied || code == Code::KmsRefused);
+        if (code == Code::KmsDenied || code == Code::KmsRefused)
+            ++denials;
+        else if (code != Code::KmsUnavailable && code != Code::KmsTimeout)
+            ++others; // throttled, expired credentials, a broken reply: no answer to the question
         log(LogLevel::Warning, "a vault's lease was not renewed",
             {{"vault", sealed::vault_id_text(vault.record.id)}, {"code", code_name(code)}});
     }
-    if (denied) {
-        vaults_.close(vault.record.id);
+    if (denials > 0 && others == 0 && vaults_.close(vault.record.id, until)) {
         log(LogLevel::Error, "KMS denies the vault; its keys are wiped",
             {{"vault", sealed::vault_id_text(vault.record.id)}});
     }
@@ -293,10 +313,12 @@ void Enclave::maintain() {
                 {{"code", code_name(status.error().code)}});
     if (manifest() == nullptr)
         return;
+    // First what must not wait for a region that hangs.
+    keys_.remove_ended(clock_.now());
+    references_.remove_ended(clock_.now());
     for (const auto& vault : vaults_.all())
         renew(*vault, clock_.now());
     keys_.remove_ended(clock_.now());
-    references_.remove_ended(clock_.now());
 }
 
 } // namespace redoubt::enclave

@@ -29,7 +29,7 @@ Status Enclave::start() {
     REDOUBT_TRY(auto recipient, crypto::RecipientKey::generate());
     recipient_ = std::make_unique<crypto::RecipientKey>(std::move(recipient));
     REDOUBT_TRY(auto tls, net::TlsContext::client(options_.tls_roots_pem, {"http/1.1"},
-                                                     [this] { return clock_.now(); }));
+                                                  [this] { return clock_.now(); }));
     tls_ = std::make_unique<net::TlsContext>(std::move(tls));
     return {};
 }
@@ -52,23 +52,24 @@ std::unique_ptr<aws::KmsClient> Enclave::make_kms_client() {
     return std::make_unique<aws::KmsClient>(std::move(options), *recipient_);
 }
 
-std::optional<wire::Reply> Enclave::handle(wire::Kind kind, ByteView payload, bool may_block,
+std::optional<wire::Reply> Enclave::handle(wire::Kind kind, ByteView payload, MayWait may_wait,
                                            std::int64_t waited_ms) {
+    const bool nsm = may_wait != MayWait::No, kms = may_wait == MayWait::ForKms;
     switch (kind) {
     case wire::Kind::Request:
-        return request(payload, may_block, waited_ms);
+        return request(payload, may_wait, waited_ms);
     case wire::Kind::Probe:
         return probe();
     case wire::Kind::Credentials:
         return take_credentials(payload);
     case wire::Kind::Hello:
-        return may_block ? MaybeReply(hello()) : std::nullopt;
+        return nsm ? MaybeReply(hello()) : std::nullopt;
     case wire::Kind::Manifest:
-        return may_block ? MaybeReply(take_manifest(payload)) : std::nullopt;
+        return nsm ? MaybeReply(take_manifest(payload)) : std::nullopt;
     case wire::Kind::VaultCreate:
-        return may_block ? MaybeReply(create_vault()) : std::nullopt;
+        return kms ? MaybeReply(create_vault()) : std::nullopt;
     case wire::Kind::VaultOpen:
-        return may_block ? MaybeReply(open_vault_message(payload)) : std::nullopt;
+        return kms ? MaybeReply(open_vault_message(payload)) : std::nullopt;
     case wire::Kind::Reply:
         break;
     }

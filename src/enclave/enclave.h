@@ -3,7 +3,9 @@
 // docs/architecture.md.
 //
 // Thread-safe. handle() either answers at once (microseconds: signing with opened keys) or, where it would
-// have to wait for KMS or the NSM, says so, and the caller repeats the call on a thread that may block.
+// have to wait, says so, and the caller repeats the call on a thread that may: for the NSM (milliseconds), or
+// for KMS (a network). The two never share a thread, so that a slow KMS delays neither the gateway's own
+// frames nor attestations.
 #pragma once
 
 #include "base/result.h"
@@ -11,6 +13,7 @@
 #include "enclave/key_cache.h"
 #include "enclave/kms_pool.h"
 #include "enclave/mixed_random.h"
+#include "enclave/single_flight.h"
 #include "enclave/trusted_clock.h"
 #include "enclave/vault_table.h"
 #include "trust/manifest.h"
@@ -39,6 +42,7 @@ struct ParsedTransaction;
 namespace redoubt::enclave {
 
 enum class Image { Production, Development };
+enum class MayWait { No, ForNsm, ForKms };
 
 struct Options {
     Image image = Image::Production;
@@ -53,10 +57,10 @@ class Enclave {
     static Result<std::unique_ptr<Enclave>> create(std::unique_ptr<nitro::NsmTransport> nsm, Options options);
     ~Enclave();
 
-    // nullopt: it would have to block, and `may_block` is false. The frame's payload need live only during
-    // the call. `waited_ms`: how long the frame waited for a worker; a request whose deadline passed
-    // meanwhile is not begun.
-    std::optional<wire::Reply> handle(wire::Kind kind, ByteView payload, bool may_block,
+    // nullopt: it would have to wait longer than `may_wait` allows; never with ForKms. The frame's payload
+    // need live only during the call. `waited_ms`: how long the frame waited for a worker; a request whose
+    // deadline passed meanwhile is not begun.
+    std::optional<wire::Reply> handle(wire::Kind kind, ByteView payload, MayWait may_wait,
                                       std::int64_t waited_ms = 0);
 
     // Once a second, from a thread that may block: time, leases, the cache's age limit.
@@ -64,7 +68,7 @@ class Enclave {
 
   private:
     using MaybeReply = std::optional<wire::Reply>;
-    struct Asked; // one request: its message, and whether it may block
+    struct Asked; // one request: its message, and what it may wait for
 
     Enclave(std::unique_ptr<nitro::NsmTransport> transport, Options options);
     Status start();
@@ -80,10 +84,11 @@ class Enclave {
     wire::Reply open_vault_message(ByteView payload);
     Result<sealed::VaultRecord> make_vault();
     Status open_vault(ByteView record_bytes);
+    Status ask_for_vault(const trust::Manifest& m, sealed::VaultRecord record);
     void renew(OpenVault& vault, UnixMs now);
 
     // operations.cpp, reference_operations.cpp: what clients ask
-    MaybeReply request(ByteView payload, bool may_block, std::int64_t waited_ms);
+    MaybeReply request(ByteView payload, MayWait may_wait, std::int64_t waited_ms);
     MaybeReply run(const Asked& asked, const api::CreateKey& operation);
     MaybeReply run(const Asked& asked, const api::DescribeKey& operation);
     MaybeReply run(const Asked& asked, const api::SignTransaction& operation);
@@ -125,6 +130,8 @@ class Enclave {
     KmsPool kms_;
     VaultTable vaults_;
     KeyCache keys_, references_;
+    SingleFlight opening_; // vaults by their record's digest, reference keys by their ciphertext's
+    std::atomic<int> generating_{0};
     std::string module_id_;
     crypto::PublicKey probe_public_{};
     Secret probe_key_;

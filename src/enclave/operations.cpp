@@ -20,7 +20,7 @@ std::string_view header(const wire::Request& message, std::string_view name) noe
 
 } // namespace
 
-std::optional<wire::Reply> Enclave::request(ByteView payload, bool may_block, std::int64_t waited_ms) {
+std::optional<wire::Reply> Enclave::request(ByteView payload, MayWait may_wait, std::int64_t waited_ms) {
     const auto message = wire::decode_request(payload);
     if (!message)
         return refusal(message.error());
@@ -60,7 +60,7 @@ std::optional<wire::Reply> Enclave::request(ByteView payload, bool may_block, st
         }
         return refusal(operation.error());
     }
-    const Asked asked{*message, may_block, clock_.now()};
+    const Asked asked{*message, may_wait, clock_.now()};
     return std::visit([&](const auto& typed) { return run(asked, typed); }, *operation);
 }
 
@@ -114,8 +114,11 @@ Enclave::KeyOrReply Enclave::vault_key(const Asked& asked, std::string_view key_
                 reply.needs.push_back({wire::ItemKind::KeyRecord, std::string(key_id)});
                 return {nullptr, std::move(reply)};
             }
-            if (!asked.may_block)
+            if (asked.may_wait != MayWait::ForKms) {
+                if (auto refused = opening_.refused(crypto::sha256(*vault_record)))
+                    return {nullptr, refusal(*refused)};
                 return {nullptr, std::nullopt};
+            }
             if (const auto status = open_vault(*vault_record); !status)
                 return {nullptr, refusal(status.error())};
             vault = vaults_.find(head->vault, clock_.now());
@@ -207,8 +210,8 @@ Result<std::string> Enclave::key_description(const OpenKey& key, const OpenVault
     if (nonce) {
         statement.nonce = to_hex(*nonce);
         const std::string text = trust::encode_statement(statement);
-        REDOUBT_TRY(const Bytes document, attestor_.document_for_client(
-                                              trust::kPurposeKey, crypto::sha256(as_bytes(text)), *nonce));
+        REDOUBT_TRY(const Bytes document,
+                    attestor_.document(trust::kPurposeKey, crypto::sha256(as_bytes(text)), *nonce, {}));
         writer.member("statement", to_base64(as_bytes(text))).member("attestation", to_base64(document));
     }
     writer.end_object();
@@ -223,8 +226,11 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::CreateKey
     if (!vault)
         return refusal(
             {Code::VaultClosed, "no vault is open; the gateway's log says why KMS did not open one"});
-    if (!asked.may_block)
+    if (asked.may_wait == MayWait::No)
         return std::nullopt;
+    // Before randomness is drawn: what is refused must cost nothing.
+    if (const auto status = attestor_.allow_statement(); !status)
+        return refusal(status.error());
     auto key = std::make_shared<OpenKey>();
     do
         key->private_key = random_.secret(kPrivateKeySize);
@@ -259,8 +265,12 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::DescribeK
     const KeyOrReply found = vault_key(asked, operation.key_id);
     if (!found.key)
         return found.reply;
-    if (operation.nonce && !asked.may_block)
-        return std::nullopt;
+    if (operation.nonce) {
+        if (asked.may_wait == MayWait::No)
+            return std::nullopt;
+        if (const auto status = attestor_.allow_statement(); !status)
+            return refusal(status.error());
+    }
     const auto vault = vaults_.find(found.key->head.vault, asked.now);
     if (!vault)
         return refusal({Code::VaultClosed, "the key's vault is closed"});
@@ -273,10 +283,12 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::DescribeK
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::Attest& operation) {
-    if (!asked.may_block)
+    if (asked.may_wait == MayWait::No)
         return std::nullopt;
+    if (const auto status = attestor_.allow_identity(); !status)
+        return refusal(status.error());
     const Hash32 digest = crypto::sha256(as_bytes(manifest()->canonical));
-    const auto document = attestor_.document_for_client(trust::kPurposeIdentity, digest, operation.nonce);
+    const auto document = attestor_.document(trust::kPurposeIdentity, digest, operation.nonce, {});
     if (!document)
         return refusal(document.error());
     wire::Reply reply;

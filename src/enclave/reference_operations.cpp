@@ -11,6 +11,8 @@ namespace redoubt::enclave {
 
 namespace {
 
+constexpr int kMaxGenerating = 2;
+
 // What the sample's stores hold: base64 text (perhaps with a line end), or the blob itself.
 Bytes ciphertext_of(ByteView stored) {
     std::string_view text = as_text(stored);
@@ -102,10 +104,19 @@ Enclave::KeyOrReply Enclave::reference_key(const Asked& asked, std::string_view 
     const Hash32 id = crypto::sha256(ciphertext);
     if (auto key = references_.find(id, asked.now))
         return {std::move(key), std::nullopt};
-    if (!asked.may_block)
+    if (auto refused = opening_.refused(id))
+        return {nullptr, refusal(*refused)};
+    if (asked.may_wait != MayWait::ForKms)
         return {nullptr, std::nullopt};
+    const auto turn = opening_.turn(id);
+    const std::lock_guard lock(*turn);
+    if (auto key = references_.find(id, asked.now))
+        return {std::move(key), std::nullopt};
+    if (auto refused = opening_.refused(id))
+        return {nullptr, refusal(*refused)};
     auto opened = open_reference(ciphertext, asked.now);
     if (!opened) {
+        opening_.remember(id, opened.error());
         wire::Reply reply = refusal(opened.error());
         if (reply.status == wire::kNeeds) // credentials: the ciphertext has to come again with the next try
             reply.needs.push_back({wire::ItemKind::ReferenceCiphertext, std::string(secret_id)});
@@ -155,8 +166,17 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::Reference
     if (m->reference_keys.mode != trust::ReferenceKeys::Mode::Any)
         return refusal({Code::ReferenceKeyRefused,
                         "the manifest's reference_keys would not let a new reference key sign"});
-    if (!asked.may_block)
+    if (asked.may_wait != MayWait::ForKms)
         return std::nullopt;
+    // Two calls of KMS each, and nothing that could be remembered: no more than leaves workers for others.
+    struct Place {
+        std::atomic<int>& count;
+        bool free;
+        explicit Place(std::atomic<int>& taken) : count(taken), free(++taken <= kMaxGenerating) {}
+        ~Place() { --count; }
+    } const place(generating_);
+    if (!place.free)
+        return refusal({Code::TooManyRequests, "too many keys are being generated; try again in a second"});
     const auto credentials_now = credentials();
     if (!credentials_now)
         return refusal({Code::CredentialsMissing, "the enclave has no AWS credentials yet"});

@@ -26,9 +26,15 @@ struct Loop {
 
 struct Shared {
     Enclave& enclave;
-    WorkerPool& workers;
+    std::atomic<std::size_t> waiting_bytes{0};
     // Connections that answers on their way still hold may outlive the rest of this.
     std::shared_ptr<std::atomic<std::size_t>> connections = std::make_shared<std::atomic<std::size_t>>(0);
+    // The NSM's workers hand work on to KMS's, so they end first, and the rest after both.
+    WorkerPool kms_workers, nsm_workers;
+
+    Shared(Enclave& e, const ServerOptions& options)
+        : enclave(e), kms_workers(options.kms_workers, kMaxWaitingKms),
+          nsm_workers(options.nsm_workers, kMaxWaitingNsm) {}
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
@@ -85,28 +91,59 @@ class Connection : public std::enable_shared_from_this<Connection> {
     }
 
     void take(const wire::Frame& frame) {
-        if (auto reply = shared_.enclave.handle(frame.kind, frame.payload, false))
+        auto reply = shared_.enclave.handle(frame.kind, frame.payload, MayWait::No);
+        if (frame.kind == wire::Kind::Credentials)
+            reader_.forget(frame);
+        if (reply)
             return answer(frame.id, *reply);
-        // It has to wait: the payload is copied, since the reader's buffer is used again. It may hold
-        // credentials, hence Secret.
-        auto payload = std::make_shared<Secret>(Secret::copy_of(frame.payload));
-        const bool taken = shared_.workers.submit([this, self = shared_from_this(), payload,
-                                                   kind = frame.kind, id = frame.id, came = monotonic_ms()] {
-            const ByteView view = payload->view(SecretAccess("a message that waited for a worker"));
-            auto reply = shared_.enclave.handle(kind, view, true, monotonic_ms() - came);
+        // It has to wait: the payload is copied, since the reader's buffer is used again.
+        if (shared_.waiting_bytes + frame.payload.size() > kMaxWaitingBytes)
+            return overloaded(frame.id);
+        auto job = std::make_shared<Job>(shared_, frame);
+        if (!submit(job, MayWait::ForNsm))
+            overloaded(frame.id);
+    }
+
+    // A frame that waits for a worker.
+    struct Job {
+        Shared& shared;
+        wire::Kind kind;
+        std::uint64_t id;
+        Bytes payload;
+        std::int64_t came = monotonic_ms();
+
+        Job(Shared& owner, const wire::Frame& frame)
+            : shared(owner), kind(frame.kind), id(frame.id), payload(to_bytes(frame.payload)) {
+            shared.waiting_bytes += payload.size();
+        }
+        ~Job() { shared.waiting_bytes -= payload.size(); }
+        Job(const Job&) = delete;
+        Job& operator=(const Job&) = delete;
+    };
+
+    // What turns out to need KMS goes on to those workers.
+    bool submit(const std::shared_ptr<Job>& job, MayWait may_wait) {
+        WorkerPool& workers = may_wait == MayWait::ForNsm ? shared_.nsm_workers : shared_.kms_workers;
+        return workers.submit([this, self = shared_from_this(), job, may_wait] {
+            auto reply =
+                shared_.enclave.handle(job->kind, job->payload, may_wait, monotonic_ms() - job->came);
+            if (!reply && may_wait == MayWait::ForNsm && submit(job, MayWait::ForKms))
+                return;
             if (!reply)
-                reply = refusal({Code::Internal, "the enclave could not decide"});
-            loop_.events.post([self, id, reply = std::move(*reply)] {
+                reply = overload();
+            loop_.events.post([self, id = job->id, reply = std::move(*reply)] {
                 if (!self->fd_)
                     return;
                 self->answer(id, reply);
                 self->flush();
             });
         });
-        if (!taken)
-            answer(frame.id, refusal({Code::Overloaded,
-                                      "the enclave has too much waiting work; try again in a second"}));
     }
+
+    static wire::Reply overload() {
+        return refusal({Code::Overloaded, "the enclave has too much waiting work; try again in a second"});
+    }
+    void overloaded(std::uint64_t id) { answer(id, overload()); }
 
     void answer(std::uint64_t id, const wire::Reply& reply) {
         const std::size_t payload_at = wire::begin_frame(out_, wire::Kind::Reply, id);
@@ -129,6 +166,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
             return;
         if (sent_ == out_.size()) {
             out_.clear();
+            sent_ = 0;
+        } else if (sent_ >= out_.size() / 2) { // a socket that is never empty must not keep what was sent
+            out_.erase(out_.begin(), out_.begin() + static_cast<std::ptrdiff_t>(sent_));
             sent_ = 0;
         }
         const std::size_t unsent = out_.size() - sent_;
@@ -159,8 +199,7 @@ void serve(Enclave& enclave, ServerOptions options, int stop_fd) {
 
     std::atomic<bool> stopping{false};
     {
-        WorkerPool workers(options.workers, kMaxWaiting);
-        Shared shared{enclave, workers};
+        Shared shared(enclave, options);
 
         std::thread upkeep([&] {
             for (int tick = 0; !stopping; ++tick) {
@@ -198,7 +237,7 @@ void serve(Enclave& enclave, ServerOptions options, int stop_fd) {
         for (auto& thread : threads)
             thread.join();
         upkeep.join();
-    } // workers finish what they have before the loops go
+    } // workers finish what they have begun before the loops go
     for (auto& loop : loops)
         while (!loop->connections.empty())
             loop->connections.begin()->second->close();

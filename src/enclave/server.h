@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The enclave's sockets and threads: event loops that answer what needs no waiting, workers for what does
-// (KMS, NSM), and a thread for upkeep. Several connections; frames of one connection may be answered out of
-// order.
+// The enclave's sockets and threads: event loops that answer what needs no waiting, workers for what waits
+// for the NSM, others for what waits for KMS, and a thread for upkeep. Several connections; frames of one
+// connection may be answered out of order.
 //
-// Bounds: kMaxConnections, a queue of kMaxWaiting jobs (beyond: 503 overloaded), and kMaxUnsent bytes of
-// unread answers on a connection (beyond: its frames are not read until the peer reads).
+// Bounds: kMaxConnections, queues of kMaxWaitingNsm and kMaxWaitingKms jobs that hold at most
+// kMaxWaitingBytes (beyond: 503 overloaded), and kMaxUnsent bytes of unread answers on a connection (beyond:
+// its frames are not read until the peer reads). The queues are short: a job that waits longer than its
+// client only delays others.
 #pragma once
 
 #include "enclave/enclave.h"
@@ -15,13 +17,16 @@
 namespace redoubt::enclave {
 
 inline constexpr std::size_t kMaxConnections = 256;
-inline constexpr std::size_t kMaxWaiting = 1024;
+inline constexpr std::size_t kMaxWaitingNsm = 256; // some milliseconds each
+inline constexpr std::size_t kMaxWaitingKms = 64;  // some 100 ms each
+inline constexpr std::size_t kMaxWaitingBytes = 32 * 1024 * 1024;
 inline constexpr std::size_t kMaxUnsent = 8 * 1024 * 1024;
 
 struct ServerOptions {
     net::Fd listener;
-    int loops = 1;   // threads that sign
-    int workers = 4; // threads that may wait
+    int loops = 1; // threads that sign
+    int nsm_workers = 2;
+    int kms_workers = 4;
     std::function<void()>
         started; // all threads run, nothing is accepted yet: the moment to sandbox the process
 };

@@ -32,13 +32,22 @@ std::shared_ptr<const OpenVault> VaultTable::any(UnixMs now) const {
     return nullptr;
 }
 
-void VaultTable::close(const sealed::VaultId& id) {
+std::size_t VaultTable::count(UnixMs now) const {
+    const std::shared_lock lock(mutex_);
+    std::size_t open = 0;
+    for (const auto& [id, vault] : vaults_)
+        open += vault->lease->valid(now) ? 1u : 0u;
+    return open;
+}
+
+bool VaultTable::close(const sealed::VaultId& id, UnixMs until) {
     const std::unique_lock lock(mutex_);
     const auto found = vaults_.find(id);
-    if (found == vaults_.end())
-        return;
+    if (found == vaults_.end() || found->second->lease->until != until)
+        return false;
     found->second->lease->end();
     vaults_.erase(found);
+    return true;
 }
 
 std::vector<std::shared_ptr<OpenVault>> VaultTable::all() const {

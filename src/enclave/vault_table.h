@@ -26,8 +26,10 @@ class VaultTable {
     Status put(std::shared_ptr<OpenVault> vault, UnixMs until);
     std::shared_ptr<const OpenVault> find(const sealed::VaultId& id, UnixMs now) const; // nullptr: not open
     std::shared_ptr<const OpenVault> any(UnixMs now) const; // where new keys are sealed: the first by id
-    void close(const sealed::VaultId& id);                  // ends the lease
-    std::vector<std::shared_ptr<OpenVault>> all() const;    // for renewal
+    std::size_t count(UnixMs now) const;
+    // Ends the lease, if it still ends at `until`: false when it was renewed or is gone.
+    bool close(const sealed::VaultId& id, UnixMs until);
+    std::vector<std::shared_ptr<OpenVault>> all() const; // for renewal
 
   private:
     mutable std::shared_mutex mutex_;

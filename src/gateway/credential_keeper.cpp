@@ -56,10 +56,11 @@ void CredentialKeeper::fetched(Result<aws::Credentials> result) {
         }
         changed_(current_);
     } else {
-        // The context may quote what the service answered, which may hold a part of a credential: the code is
-        // enough.
+        // The context names each source and why it failed; it quotes no answer (aws/credential_parts.h).
         log(LogLevel::Error, "AWS credentials cannot be fetched",
-            {{"code", code_name(result.error().code)}, {"why", result.error().text.view()}});
+            {{"code", code_name(result.error().code)},
+             {"why", result.error().text.view()},
+             {"sources", result.error().context}});
         schedule(retry_ms_);
         retry_ms_ = std::min(retry_ms_ * 2, kLongestRetryMs);
         status = std::unexpected(std::move(result.error()));

@@ -109,6 +109,8 @@ void EnclaveLink::send(wire::Kind kind, const std::function<void(Bytes&)>& encod
     if (state_ != State::Open)
         return callback(
             fail(Code::EnclaveUnavailable, "the enclave is not connected; try again in a second"));
+    if (kind == wire::Kind::Request && out_.size() - sent_ > kMaxUnsent)
+        return callback(fail(Code::Overloaded, "too many requests are waiting; try again in a second"));
     if (waiting_.empty())
         heard_at_ = monotonic_ms();
     const std::uint64_t id = next_id_++;
@@ -138,6 +140,9 @@ void EnclaveLink::flush() {
     if (sent_ == out_.size()) {
         wipe(out_); // a Credentials frame may have passed through
         out_.clear();
+        sent_ = 0;
+    } else if (sent_ >= out_.size() / 2) { // a socket that is never empty must not keep what was sent
+        out_.erase(out_.begin(), out_.begin() + static_cast<std::ptrdiff_t>(sent_));
         sent_ = 0;
     }
     const std::uint32_t wanted = EPOLLIN | (out_.empty() ? 0u : std::uint32_t{EPOLLOUT});

@@ -39,14 +39,16 @@ class EnclaveLink : public std::enable_shared_from_this<EnclaveLink> {
     // Ends the connection that there is, and connects again: for an enclave that stopped answering.
     void reset(FixedText why);
 
-    // `encode` appends the payload. The callback may come from within send() when the link is not open. What
-    // is sent in one turn of the loop leaves in one write.
+    // `encode` appends the payload. Beyond kMaxUnsent bytes that the enclave has not taken: Overloaded. The
+    // callback may come from within send() when the link is not open. What is sent in one turn of the loop
+    // leaves in one write.
     void send(wire::Kind kind, const std::function<void(Bytes&)>& encode, Callback callback);
 
     // Milliseconds since the enclave last said something while answers were due; 0 when none are due. An
     // enclave that works answers probes even while KMS keeps other requests waiting.
     std::int64_t silent_ms(std::int64_t now) const noexcept;
 
+    static constexpr std::size_t kMaxUnsent = 16 * 1024 * 1024;
     static constexpr int kRetryMs = 100;
     static constexpr int kConnectMs = 1'000;
 

@@ -13,6 +13,14 @@ namespace {
 
 void encode_nothing(Bytes&) {}
 
+// As a probe's answer tells.
+std::size_t vaults_open_in(const wire::Reply& reply) {
+    json::Document document;
+    const auto root = document.parse(reply.body);
+    const auto count = root ? root->get("vaults_open") : std::nullopt;
+    return count ? count->u64().value_or(0) : 0;
+}
+
 } // namespace
 
 Status status_of(const Result<wire::Reply>& reply) {
@@ -34,10 +42,16 @@ EnclavePool::EnclavePool(net::EventLoop& loop, WorkerPool& store_workers, store:
                          std::function<void()> can_sign)
     : loop_(loop), store_workers_(store_workers), store_(store), credentials_(credentials),
       setup_(std::move(setup)), can_sign_(std::move(can_sign)) {
-    for (auto& record : vaults)
-        if (const auto decoded = sealed::decode_vault(record))
+    for (auto& record : vaults) {
+        if (const auto decoded = sealed::decode_vault(record)) {
             vaults_.push_back(
                 {sealed::vault_id_text(decoded->id), std::make_shared<const Bytes>(std::move(record))});
+        } else {
+            damaged_ = true;
+            log(LogLevel::Error,
+                "the store holds a vault record that cannot be read; restore it from a backup");
+        }
+    }
     for (const auto& endpoint : setup_.endpoints) {
         auto member = std::make_unique<Member>();
         Member& kept = *member;
@@ -103,9 +117,9 @@ void EnclavePool::bring_up(Member& member) {
     give_credentials(*member.link, [this, &member](const Status& status) {
         if (!status)
             return vaults_done(member, status);
-        if (vaults_.empty() && setup_.create_vault)
+        if (vaults_.empty() && setup_.create_vault && !damaged_)
             return create_vault(member);
-        open_vaults(member, 0);
+        open_vaults(member, 0, {});
     });
 }
 
@@ -138,15 +152,17 @@ void EnclavePool::credentials_changed() {
     }
 }
 
-void EnclavePool::open_vaults(Member& member, std::size_t index) {
+// One after the other; one that fails keeps none of the others closed. `status`: the first failure so far.
+void EnclavePool::open_vaults(Member& member, std::size_t index, Status status) {
     if (index >= vaults_.size())
-        return vaults_done(member, {});
+        return vaults_done(member, status);
     member.link->send(
         wire::Kind::VaultOpen, [record = vaults_[index].record](Bytes& out) { append(out, *record); },
-        [this, &member, index](const Result<wire::Reply>& reply) {
-            if (const auto status = status_of(reply); !status)
-                return vaults_done(member, status);
-            open_vaults(member, index + 1);
+        [this, &member, index, status](const Result<wire::Reply>& reply) {
+            const auto now = status_of(reply);
+            if (!now && now.error().code == Code::EnclaveUnavailable)
+                return vaults_done(member, now);
+            open_vaults(member, index + 1, status ? now : status);
         });
 }
 
@@ -206,10 +222,17 @@ void EnclavePool::vaults_done(Member& member, const Status& status) {
     member.pause_ms = std::clamp<std::int64_t>(member.pause_ms * 2, 250, kLongestPauseMs);
     member.not_before = monotonic_ms() + member.pause_ms;
     const auto& error = status.error();
-    log(LogLevel::Warning, "a vault is not open",
-        {{"enclave", member.link->endpoint().text()},
-         {"code", code_name(error.code)},
-         {"why", error.context.empty() ? error.text.view() : std::string_view(error.context)}});
+    const auto why = error.context.empty() ? error.text.view() : std::string_view(error.context);
+    if (error.code == Code::KmsDenied || error.code == Code::KmsRefused)
+        // KMS says no more than "denied"; what differs can be looked up.
+        log(LogLevel::Warning, "a vault is not open",
+            {{"enclave", member.link->endpoint().text()},
+             {"code", code_name(error.code)},
+             {"why", why},
+             {"hint", "run `redoubt doctor`: it compares the key policy with the measured PCR0 and PCR16"}});
+    else
+        log(LogLevel::Warning, "a vault is not open",
+            {{"enclave", member.link->endpoint().text()}, {"code", code_name(error.code)}, {"why", why}});
     if (error.code == Code::CredentialsMissing || error.code == Code::CredentialsExpired)
         credentials_.refresh([](const Status&) {}); // a change brings the members up again
 }
@@ -238,10 +261,9 @@ void EnclavePool::watch() {
                                   member.probing = false;
                                   if (!status_of(reply))
                                       return member.link->reset("its probe signature failed");
-                                  // A lease that ended closes the vault inside the enclave: it is opened
+                                  // A lease that ended closes its vault inside the enclave: it is opened
                                   // again as at the start.
-                                  if (member.vaults_open && !vaults_.empty() &&
-                                      reply->body.find(R"("vault_open":false)") != std::string::npos)
+                                  if (member.vaults_open && vaults_open_in(*reply) < vaults_.size())
                                       member.vaults_open = false;
                               });
     }
@@ -265,6 +287,13 @@ Result<std::shared_ptr<EnclaveLink>> EnclavePool::pick() const {
     if (best->link->outstanding() >= setup_.max_outstanding)
         return fail(Code::Overloaded, "too many requests are waiting; try again in a second");
     return best->link;
+}
+
+bool EnclavePool::ready() const noexcept {
+    for (const auto& member : members_)
+        if (member->manifest_taken && (member->vaults_open || vaults_.empty()))
+            return true;
+    return false;
 }
 
 std::shared_ptr<const Bytes> EnclavePool::vault(const std::string& id) const {

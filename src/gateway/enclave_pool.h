@@ -38,11 +38,13 @@ class EnclavePool {
 
     // The usable enclave with the fewest requests outstanding. Errors: EnclaveUnavailable, Overloaded.
     Result<std::shared_ptr<EnclaveLink>> pick() const;
+    // There are vaults, and some enclave has them open; or there are none to open.
+    bool ready() const noexcept;
     // The sealed record of a vault, for requests whose enclave has not opened it.
     std::shared_ptr<const Bytes> vault(const std::string& id) const;
 
     struct Counts {
-        std::size_t total = 0, usable = 0, vault_open = 0;
+        std::size_t total = 0, usable = 0, vault_open = 0; // vault_open: all vaults of the store
     };
     Counts counts() const noexcept;
 
@@ -65,7 +67,7 @@ class EnclavePool {
     void closed(Member& member);
     void offer_manifest(Member& member);
     void bring_up(Member& member);
-    void open_vaults(Member& member, std::size_t index);
+    void open_vaults(Member& member, std::size_t index, Status status);
     void create_vault(Member& member);
     void vault_made(Member& member, wire::Reply reply);
     void vaults_done(Member& member, const Status& status);
@@ -81,6 +83,7 @@ class EnclavePool {
         std::shared_ptr<const Bytes> record;
     };
     std::vector<Vault> vaults_;
+    bool damaged_ = false; // the store holds a vault that cannot be read: a new one would hide that
     std::function<void()> can_sign_;
     std::vector<std::unique_ptr<Member>> members_;
     bool creating_vault_ = false;

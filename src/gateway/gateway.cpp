@@ -2,7 +2,8 @@
 #include "gateway/gateway.h"
 
 #include "aws/arn.h"
-#include "aws/host_credentials.h"
+#include "aws/credential_chain.h"
+#include "aws/sts_client.h"
 #include "base/log.h"
 #include "gateway/router.h"
 
@@ -33,10 +34,7 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
 }
 
 Result<std::string> default_secrets_endpoint(const std::string& region) {
-    const std::string_view partition = region.starts_with("cn-")       ? "aws-cn"
-                                       : region.starts_with("us-gov-") ? "aws-us-gov"
-                                                                       : "aws";
-    REDOUBT_TRY(const auto suffix, aws::partition_suffix(partition));
+    REDOUBT_TRY(const auto suffix, aws::partition_suffix(aws::partition_of_region(region)));
     return "https://secretsmanager." + region + "." + suffix;
 }
 
@@ -89,12 +87,24 @@ Status serve(const Options& options, int stop_fd, const std::function<void(const
         REDOUBT_TRY(auto context, net::TlsContext::client(roots, {"http/1.1"}));
         aws_tls = std::move(context);
     }
-    const std::string imds = options.imds_endpoint.empty() ? "http://169.254.169.254" : options.imds_endpoint;
-    CredentialKeeper::Fetch fetch_credentials = [imds] {
-        return aws::fetch_imds_credentials(imds, kAwsTimeoutMs);
-    };
+    aws::ChainOptions chain_options;
+    REDOUBT_TRY(chain_options.only, aws::parse_credential_source(options.credential_source));
     if (options.credentials_from_environment)
-        fetch_credentials = aws::credentials_from_environment;
+        chain_options.only = aws::CredentialSource::Environment;
+    chain_options.region = options.region;
+    chain_options.sts_endpoint = options.sts_endpoint;
+    chain_options.imds_endpoint = options.imds_endpoint;
+    chain_options.roots_file = kSystemRoots;
+    aws::CredentialChain chain(std::move(chain_options)); // outlives the workers that ask it
+    CredentialKeeper::Fetch fetch_credentials = [&chain] {
+        const bool first = !chain.answered();
+        auto credentials = chain.fetch();
+        if (credentials && first)
+            log(LogLevel::Info, "AWS credentials",
+                {{"source", aws::source_name(chain.answered().value_or(aws::CredentialSource::Imds))},
+                 {"expires", credentials->expires == 0 ? "never" : to_iso8601(credentials->expires)}});
+        return credentials;
+    };
 
     REDOUBT_TRY(auto listener, net::listen_on(options.listen));
     REDOUBT_TRY(const auto listening, net::local_endpoint(options.listen, listener));

@@ -21,8 +21,11 @@ struct Options {
     bool create_vault = false;              // make a vault when the store has none
     std::string region = "us-east-1";
     // URLs; empty: AWS's own for the region, and http://169.254.169.254 for IMDS.
-    std::string secretsmanager_endpoint, imds_endpoint;
-    bool credentials_from_environment = false; // instead of IMDSv2
+    std::string secretsmanager_endpoint, sts_endpoint, imds_endpoint;
+    // "auto" (aws/credential_chain.h), or the one source to ask: "environment", "web-identity", "container",
+    // "imds".
+    std::string credential_source = "auto";
+    bool credentials_from_environment = false; // the same as credential_source "environment"
     int request_deadline_ms = 10'000;
     std::size_t max_outstanding_per_enclave = 4096; // beyond: 503
     int secret_cache_ms =
@@ -30,7 +33,8 @@ struct Options {
 };
 
 // Serves until stop_fd is readable, then drains. `ready` gets the real address once the listener accepts and
-// one enclave can sign. Errors: Io, TlsFailed, StoreFailed, ManifestInvalid.
+// one enclave can sign. Errors: Io, TlsFailed, StoreFailed, ManifestInvalid,
+// Usage.
 Status serve(const Options& options, int stop_fd, const std::function<void(const net::Endpoint&)>& ready);
 
 } // namespace redoubt::gateway

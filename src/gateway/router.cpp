@@ -40,7 +40,19 @@ net::HttpResponse refusal(const Error& error) {
 
 // A request under way. Ends when it was answered.
 struct Router::Job {
-    net::HttpRequest request;
+    Job(std::shared_ptr<Load> of, net::HttpRequest asked) : load(std::move(of)), request(std::move(asked)) {
+        ++load->jobs;
+        load->bytes += request.body.size();
+    }
+    ~Job() {
+        --load->jobs;
+        load->bytes -= request.body.size();
+    }
+    Job(const Job&) = delete;
+    Job& operator=(const Job&) = delete;
+
+    std::shared_ptr<Load> load;
+    net::HttpRequest request; // its body stays
     net::HttpServer::Responder respond;
     std::int64_t deadline = 0; // monotonic
     bool answered = false;
@@ -106,8 +118,10 @@ void Router::handle(net::HttpRequest request, net::HttpServer::Responder respond
     if (request.method.size() > 32)
         return respond(net::HttpResponse::error(Code::MethodNotAllowed, "there is no such method"));
 
-    auto job = std::make_shared<Job>();
-    job->request = std::move(request);
+    if (load_->jobs >= kMaxJobs || load_->bytes + request.body.size() > kMaxJobBytes)
+        return respond(refusal({Code::Overloaded, "too many requests are waiting; try again in a second"}));
+
+    auto job = std::make_shared<Job>(load_, std::move(request));
     job->respond = std::move(respond);
     job->deadline = monotonic_ms() + deadline_ms_;
     deadlines_.push_back(job);
@@ -140,7 +154,7 @@ void Router::probe(const net::HttpRequest& request, net::HttpServer::Responder r
             std::string body;
             json::Writer(body)
                 .begin_object()
-                .member("status", "healthy")
+                .member("status", pool_.ready() ? "healthy" : "no vault is open")
                 .key("enclaves")
                 .begin_object()
                 .member("total", std::uint64_t{counts.total})
@@ -150,7 +164,7 @@ void Router::probe(const net::HttpRequest& request, net::HttpServer::Responder r
                 .key("probe")
                 .raw(reply->body)
                 .end_object();
-            respond(net::HttpResponse::json(200, std::move(body)));
+            respond(with_retry_after(net::HttpResponse::json(pool_.ready() ? 200 : 503, std::move(body))));
         });
 }
 
@@ -173,6 +187,10 @@ void Router::list_keys(const net::HttpRequest& request, net::HttpServer::Respond
 void Router::forward(const JobPtr& job) {
     if (job->answered)
         return;
+    if (job->respond.client_gone()) { // nobody is there to get an answer
+        job->answered = true;
+        return;
+    }
     const auto picked =
         job->link && job->link->open() ? Result<std::shared_ptr<EnclaveLink>>(job->link) : pool_.pick();
     job->link.reset();
@@ -331,7 +349,12 @@ void Router::answer(const JobPtr& job, wire::Reply reply) {
 void Router::refuse(const JobPtr& job, const Error& error) {
     if (std::exchange(job->answered, true))
         return;
-    if (error.code == Code::StoreFailed || error.code == Code::Internal || error.code == Code::AwsRefused)
+    // Clients must not be able to fill the log.
+    constexpr std::int64_t kLogEveryMs = 1'000;
+    const std::int64_t now = monotonic_ms();
+    const bool ours =
+        error.code == Code::StoreFailed || error.code == Code::Internal || error.code == Code::AwsRefused;
+    if (ours && now - failure_logged_at_ >= kLogEveryMs && (failure_logged_at_ = now) != 0)
         log(LogLevel::Error, "a request failed",
             {{"code", code_name(error.code)}, {"why", error.text.view()}, {"context", error.context}});
     job->respond(refusal(error));

@@ -24,6 +24,9 @@ class Router {
 
     static constexpr int kMaxAttempts = 2; // enclaves that a request is tried on: one that ends them ends two
     static constexpr int kMaxRounds = 4;   // times that an enclave may ask for more
+    // Requests under way with what was attached to them, wherever they wait; beyond: 503.
+    static constexpr std::size_t kMaxJobs = 16'384;
+    static constexpr std::size_t kMaxJobBytes = 256u << 20;
 
   private:
     struct Job;
@@ -52,6 +55,11 @@ class Router {
     CredentialKeeper& credentials_;
     ReferenceSecrets& secrets_;
     int deadline_ms_;
+    struct Load {
+        std::size_t jobs = 0, bytes = 0;
+    };
+    std::shared_ptr<Load> load_ = std::make_shared<Load>(); // jobs on their way may outlive the router
+    std::int64_t failure_logged_at_ = 0;
     // In the order of their deadlines, since all have the same time: one timer serves them all.
     std::deque<std::weak_ptr<Job>> deadlines_;
     net::EventLoop::TimerId timer_ = 0;

@@ -102,6 +102,17 @@ bool HttpServer::Impl::Connection::idle() const noexcept {
     return slots_.empty() && unsent() == 0 && in_.empty() && !parser_.started();
 }
 
+// Brings the server's sum up to date with what this connection holds.
+void HttpServer::Impl::Connection::account() {
+    const std::size_t now = phase_ == Phase::Closed ? 0 : slot_bytes_ + parser_.request().body.size();
+    server_->held_bytes += now - held_bytes_; // modulo 2^64, as the sum is
+    held_bytes_ = now;
+}
+
+bool HttpServer::Impl::Connection::holds_too_much() const noexcept {
+    return held_bytes_ > kFairShare && server_->held_bytes > server_->options.max_held_bytes;
+}
+
 void HttpServer::Impl::Connection::read() {
     read_wants_write_ = false;
     for (int i = 0; i < kReadsPerEvent && wants_input(); ++i) {
@@ -159,6 +170,11 @@ std::size_t HttpServer::Impl::Connection::parse(ByteView bytes) {
             return bytes.size();
         }
         at += *taken;
+        account();
+        if (holds_too_much()) {
+            reject({Code::Overloaded, "the server holds too many request bodies; try again in a second"});
+            return bytes.size();
+        }
         if (parser_.done())
             dispatch();
         else
@@ -172,7 +188,8 @@ void HttpServer::Impl::Connection::dispatch() {
     continue_sent_ = false;
     if (!request.keep_alive || server_->draining)
         no_more_ = true;
-    slots_.push_back({request.keep_alive, request.method == "HEAD", false, {}});
+    slots_.push_back({request.keep_alive, request.method == "HEAD", request.body.size()});
+    slot_bytes_ += request.body.size();
     Responder respond;
     respond.state_ =
         std::make_shared<Responder::State>(weak_from_this(), first_sequence_ + slots_.size() - 1);
@@ -198,7 +215,10 @@ void HttpServer::Impl::Connection::offer_continue() {
 // The message's end is not known any more, so neither is the next one's beginning.
 void HttpServer::Impl::Connection::reject(const Error& error) {
     no_more_ = true;
-    slots_.push_back({false, false, true, HttpResponse::error(error)});
+    auto response = HttpResponse::error(error);
+    if (response.status == 503)
+        response.headers.push_back({"retry-after", "1"});
+    slots_.push_back({false, false, 0, true, std::move(response)});
     write_answers();
 }
 
@@ -211,6 +231,8 @@ void HttpServer::Impl::Connection::answer(std::uint64_t sequence, HttpResponse r
         return;
     slots_[at].answered = true;
     slots_[at].cut_after = cut_after;
+    slot_bytes_ -= std::exchange(slots_[at].body, 0);
+    account();
     if (at == 0) {
         write_answer(slots_.front(), response);
         slots_.pop_front();
@@ -413,6 +435,8 @@ void HttpServer::Impl::Connection::close() {
     out_ = Bytes();
     in_taken_ = sent_ = 0;
     slots_.clear();
+    slot_bytes_ = 0;
+    account();
     server_->forget(*this);
 }
 

@@ -24,6 +24,7 @@ struct HttpServer::Impl : std::enable_shared_from_this<Impl> {
     void watch_listener(bool wanted);
     void begin(Fd fd);
     void forget(Connection& connection);
+    bool make_room();
     void plan_flush(std::shared_ptr<Connection> connection);
     void flush_all();
     void plan_sweep();
@@ -38,6 +39,7 @@ struct HttpServer::Impl : std::enable_shared_from_this<Impl> {
     const HttpServerOptions options;
     const Handler handler;
     std::vector<std::shared_ptr<Connection>> connections;
+    std::size_t held_bytes = 0; // of bodies, by all connections
     std::vector<std::shared_ptr<Connection>> unflushed, flushing;
     Bytes read_buffer; // of whoever reads at the moment; nothing stays in it
     std::string common_headers_text;
@@ -89,8 +91,9 @@ class HttpServer::Impl::Connection : public std::enable_shared_from_this<Connect
     struct Slot {
         bool keep_alive;
         bool head;
+        std::size_t body;
         bool answered = false;
-        HttpResponse response;                  // where it waits for those before it
+        HttpResponse response{};                // where it waits for those before it
         std::optional<std::size_t> cut_after{}; // Responder::cut()
     };
 
@@ -115,6 +118,11 @@ class HttpServer::Impl::Connection : public std::enable_shared_from_this<Connect
     bool paused() const noexcept;
     bool wants_input() const noexcept;
     bool idle() const noexcept;
+    bool evictable() const noexcept {
+        return phase_ == Phase::Handshake || (phase_ == Phase::Open && idle());
+    }
+    void account();
+    bool holds_too_much() const noexcept;
     std::size_t unsent() const noexcept { return out_.size() - sent_; }
 
     std::shared_ptr<Impl> server_;
@@ -128,6 +136,8 @@ class HttpServer::Impl::Connection : public std::enable_shared_from_this<Connect
     Bytes out_;
     std::size_t sent_ = 0;
     std::deque<Slot> slots_;           // requests in work, in order
+    std::size_t slot_bytes_ = 0;       // their bodies
+    std::size_t held_bytes_ = 0;       // what server_->held_bytes has of this connection
     std::uint64_t first_sequence_ = 0; // of slots_
     bool no_more_ = false;
     bool close_wanted_ = false;

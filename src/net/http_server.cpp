@@ -98,7 +98,7 @@ void HttpServer::Impl::accept_some() {
 }
 
 void HttpServer::Impl::begin(Fd fd) {
-    if (connections.size() >= options.max_connections)
+    if (connections.size() >= options.max_connections && !make_room())
         return;
     const int on = 1; // answers are written whole
     (void)setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -116,6 +116,19 @@ void HttpServer::Impl::begin(Fd fd) {
     connections.push_back(connection);
     connection->start();
     plan_sweep();
+}
+
+// Closes what waits for nothing of ours, the longest first: whoever only holds connections open loses them to
+// those who use theirs.
+bool HttpServer::Impl::make_room() {
+    std::shared_ptr<Connection> oldest;
+    for (const auto& connection : connections)
+        if (connection->evictable() && (!oldest || connection->since_ms_ < oldest->since_ms_))
+            oldest = connection;
+    if (!oldest)
+        return false;
+    oldest->close();
+    return true;
 }
 
 void HttpServer::Impl::forget(Connection& connection) {

@@ -15,7 +15,12 @@ namespace redoubt::net {
 
 struct HttpServerOptions {
     HttpLimits limits{};
-    std::size_t max_connections = 4096; // beyond: accepted and closed at once
+    // Beyond, the connection that has been idle or in its handshake for longest makes room; where none is,
+    // the new one is closed at once.
+    std::size_t max_connections = 4096;
+    // Bodies of all connections together, half received or in work. Beyond, a connection that holds more than
+    // kFairShare of it gets 503; those that hold less go on.
+    std::size_t max_held_bytes = 256u << 20;
     std::size_t max_pipelined =
         64; // requests in work on one connection; beyond, reading stops until one is answered
     int handshake_timeout_ms = 10'000;
@@ -27,6 +32,8 @@ struct HttpServerOptions {
 
 class HttpServer {
   public:
+    static constexpr std::size_t kFairShare = 64 * 1024;
+
     // Answers exactly once; a second call is ignored; calling it after the client went away does nothing. If
     // it is destroyed unanswered the client gets 500. Copyable. Loop thread only.
     class Responder {

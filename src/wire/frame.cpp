@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/frame.h"
 
+#include "base/secret.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -16,6 +18,22 @@ bool known(std::uint8_t kind) noexcept {
 
 } // namespace
 
+FrameReader& FrameReader::operator=(FrameReader&& other) noexcept {
+    std::swap(buffer_, other.buffer_);
+    std::swap(start_, other.start_);
+    std::swap(filled_, other.filled_);
+    return *this;
+}
+
+FrameReader::~FrameReader() {
+    wipe(buffer_);
+}
+
+void FrameReader::forget(const Frame& frame) noexcept {
+    const auto at = static_cast<std::size_t>(frame.payload.data() - buffer_.data());
+    wipe(std::span(buffer_).subspan(at, frame.payload.size()));
+}
+
 std::span<std::uint8_t> FrameReader::space(std::size_t at_least) {
     if (start_ == filled_) {
         start_ = filled_ = 0;
@@ -24,8 +42,12 @@ std::span<std::uint8_t> FrameReader::space(std::size_t at_least) {
         filled_ -= start_;
         start_ = 0;
     }
-    if (buffer_.size() - filled_ < at_least)
-        buffer_.resize(filled_ + at_least);
+    if (buffer_.size() - filled_ < at_least) {
+        Bytes larger(std::max(filled_ + at_least, 2 * buffer_.size()));
+        std::copy_n(buffer_.begin(), filled_, larger.begin());
+        wipe(buffer_);
+        buffer_ = std::move(larger);
+    }
     return std::span(buffer_).subspan(filled_);
 }
 

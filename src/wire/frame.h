@@ -32,12 +32,19 @@ struct Frame {
 // Cuts a byte stream into frames. Not thread-safe.
 class FrameReader {
   public:
+    FrameReader() = default;
+    FrameReader(FrameReader&& other) noexcept = default;
+    FrameReader& operator=(FrameReader&& other) noexcept;
+    ~FrameReader();
     // Room to read into; then commit what arrived.
     std::span<std::uint8_t> space(std::size_t at_least = 64 * 1024);
     void commit(std::size_t n) noexcept { filled_ += n; }
     // The next whole frame, nullopt when more bytes are needed. Error: BadRequest (length out of range,
     // unknown kind): the stream is lost and must be closed.
     Result<std::optional<Frame>> next();
+    // Overwrites the last frame's payload, which held credentials. What the buffer held is also overwritten
+    // when it grows or dies.
+    void forget(const Frame& frame) noexcept;
 
   private:
     Bytes buffer_;

@@ -85,6 +85,8 @@ TEST_F(SecretsClientTest, errors_have_codes) {
     } const cases[] = {
         {400, "ResourceNotFoundException", Code::SecretMissing},
         {400, "ExpiredTokenException", Code::CredentialsExpired},
+        {400, "UnrecognizedClientException", Code::CredentialsExpired},
+        {403, "InvalidClientTokenId", Code::CredentialsExpired},
         {400, "AccessDeniedException", Code::AwsRefused},
         {400, "InvalidRequestException", Code::AwsRefused},
         {400, "DecryptionFailure", Code::AwsRefused},

@@ -213,7 +213,7 @@ TEST_F(Kms, gives_the_instance_role_only_what_iam_gives) {
         put.body["Message"],
         "User: arn:aws:sts::000000000000:assumed-role/redoubt-instance/i-0123456789abcdef0 is not authorized "
         "to perform: kms:PutKeyPolicy on resource: " +
-            key + " because no resource-based policy allows the kms:PutKeyPolicy action");
+            key + " because no identity-based policy allows the kms:PutKeyPolicy action");
     EXPECT_FALSE(put.body.contains("message"));
     EXPECT_NE(put.body["RedoubtDetail"].get<std::string>().find("leaves it to IAM"), std::string::npos);
     EXPECT_EQ(kms("CreateKey", Json::object(), role).type(), "AccessDeniedException");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "devcloud/key_policy.h"
+#include "devcloud/access.h"
 
 #include <gtest/gtest.h>
 
@@ -12,10 +12,19 @@ const std::string kPcr(96, 'a');
 const std::string kOther(96, 'b');
 
 const Principal kRoot = root_principal(kAccount);
-const Principal kSession = session_principal(kAccount, "signer", "i-0");
-const Principal kStranger = session_principal("999999999999", "signer", "i-0");
+// What an instance of Redoubt may do by its identity policy.
+Principal with_instance_policy(Principal principal) {
+    principal.identity_policies = {
+        {"instance",
+         R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":["kms:Decrypt","kms:Encrypt",)"
+         R"("kms:GenerateDataKey","kms:DescribeKey","secretsmanager:GetSecretValue"],"Resource":"*"}})"}};
+    return principal;
+}
+const Principal kSession = with_instance_policy(session_principal(kAccount, "signer", "AROAEXAMPLE", "i-0"));
+const Principal kStranger =
+    with_instance_policy(session_principal("999999999999", "signer", "AROAEXAMPLE", "i-0"));
 
-using Verdict = Decision::Verdict;
+enum class Verdict { Allowed, DeniedExplicitly, NotAllowed };
 using Values = std::map<std::string, std::string>;
 
 std::string policy_of(const std::string& statements) {
@@ -34,16 +43,31 @@ std::string for_principal(const std::string& principal, const std::string& actio
     return R"({"Effect":"Allow","Principal":)" + principal + R"(,"Action":)" + action + R"(,"Resource":"*"})";
 }
 
+struct Decision {
+    Verdict verdict;
+    std::string detail;
+};
+
 Decision decide(const std::string& policy, const Principal& principal, std::string_view action,
                 const Values& given = {}) {
-    const auto parsed = KeyPolicy::parse(policy);
-    EXPECT_TRUE(parsed) << parsed.error().message << "\n" << policy;
-    if (!parsed)
-        return {Verdict::NotAllowed, ""};
     ConditionValues values;
     for (const auto& [key, value] : given)
         values.add(key, value);
-    return parsed->decide({principal, action, kKey, values});
+    const auto access = decide_access(
+        principal, action, {kKey, kAccount, ResourceRule::Delegating, PolicyKind::Key, policy}, values);
+    EXPECT_TRUE(access) << access.error().message << "\n" << policy;
+    if (!access)
+        return {Verdict::NotAllowed, ""};
+    switch (access->verdict) {
+    case Access::Verdict::Allowed:
+        return {Verdict::Allowed, access->detail};
+    case Access::Verdict::DeniedByResource:
+    case Access::Verdict::DeniedByIdentity:
+    case Access::Verdict::DeniedBySession:
+        return {Verdict::DeniedExplicitly, access->detail};
+    default:
+        return {Verdict::NotAllowed, access->detail};
+    }
 }
 
 struct Case {
@@ -62,7 +86,7 @@ const std::string kPinBoth = R"({"StringEqualsIgnoreCase":{"kms:RecipientAttesta
 const std::string kImage = "kms:RecipientAttestation:ImageSha384";
 const std::string kP16 = "kms:RecipientAttestation:PCR16";
 
-TEST(KeyPolicy, decides_as_iam_does) {
+TEST(Policy, decides_as_iam_does) {
     const std::string allow = role_statement("Allow", "");
     const std::string root = for_principal(R"({"AWS":"arn:aws:iam::111122223333:root"})");
     const auto with = [](const std::string& condition) { return role_statement("Allow", condition); };
@@ -383,7 +407,7 @@ TEST(KeyPolicy, decides_as_iam_does) {
             << c.what;
 }
 
-TEST(KeyPolicy, names_the_statement_and_the_register_that_did_not_match) {
+TEST(Policy, names_the_statement_and_the_register_that_did_not_match) {
     const auto detail = decide(policy_of(role_statement("Allow", kPinBoth)), kSession, "kms:Decrypt",
                                {{kImage, kPcr}, {kP16, kOther}})
                             .detail;
@@ -392,25 +416,25 @@ TEST(KeyPolicy, names_the_statement_and_the_register_that_did_not_match) {
     EXPECT_EQ(detail.find("ImageSha384"), std::string::npos) << detail;
 }
 
-TEST(KeyPolicy, names_an_unnamed_statement_by_its_place) {
+TEST(Policy, names_an_unnamed_statement_by_its_place) {
     const auto decision = decide(
         policy_of(R"({"Effect":"Deny","Principal":"*","Action":"*","Resource":"*"})"), kRoot, "kms:Decrypt");
     EXPECT_EQ(decision.verdict, Verdict::DeniedExplicitly);
     EXPECT_NE(decision.detail.find("statement #1"), std::string::npos) << decision.detail;
 }
 
-TEST(KeyPolicy, default_policy_gives_the_account_everything) {
+TEST(Policy, default_policy_gives_the_account_everything) {
     EXPECT_EQ(decide(default_key_policy(kAccount), kRoot, "kms:ScheduleKeyDeletion").verdict,
               Verdict::Allowed);
     EXPECT_EQ(decide(default_key_policy(kAccount), kStranger, "kms:Decrypt").verdict, Verdict::NotAllowed);
 }
 
-TEST(KeyPolicy, accepts_a_single_statement_object) {
+TEST(Policy, accepts_a_single_statement_object) {
     EXPECT_EQ(decide(R"({"Statement":)" + role_statement("Allow", "") + "}", kSession, "kms:Decrypt").verdict,
               Verdict::Allowed);
 }
 
-TEST(KeyPolicy, refuses_what_it_would_not_evaluate) {
+TEST(Policy, refuses_what_it_would_not_evaluate) {
     const auto statement = [](const std::string& rest) { return policy_of("{" + rest + "}"); };
     const std::string ok_head = R"("Effect":"Allow","Principal":"*","Action":"kms:*")";
     const std::string refused[] = {
@@ -436,7 +460,6 @@ TEST(KeyPolicy, refuses_what_it_would_not_evaluate) {
         statement(R"("Effect":"Allow","Principal":"*","Resource":"*")"),     // no Action
         statement(R"("Effect":"Allow","Action":"kms:*","Resource":"*")"),    // no Principal
         statement(R"("Effect":"Allow","NotPrincipal":"*","Action":"kms:*","Resource":"*")"),
-        statement(ok_head + R"(,"NotResource":"*")"),
         statement(ok_head + R"(,"Resource":"*","Conditions":{})"),
         statement(ok_head + R"(,"Resource":"*","Sid":7)"),
         policy_of(for_principal(R"("arn:aws:iam::111122223333:role/signer")")),
@@ -450,24 +473,55 @@ TEST(KeyPolicy, refuses_what_it_would_not_evaluate) {
         policy_of(for_principal("{}")),
         policy_of(role_statement("Allow", R"({"StringMatches":{"kms:CallerAccount":"1"}})")),
         policy_of(role_statement("Allow", R"({"stringequals":{"kms:CallerAccount":"1"}})")),
-        policy_of(role_statement("Allow", R"({"NumericEquals":{"kms:CallerAccount":"1"}})")),
-        policy_of(role_statement("Allow", R"({"ForAnyValue:StringEquals":{"kms:CallerAccount":"1"}})")),
         policy_of(role_statement("Allow", R"({"NullIfExists":{"kms:CallerAccount":"true"}})")),
         policy_of(role_statement("Allow", R"({"Null":{"kms:CallerAccount":"yes"}})")),
         policy_of(role_statement("Allow", R"({"Bool":{"aws:SecureTransport":"1"}})")),
         policy_of(role_statement("Allow", R"({"StringEquals":{"CallerAccount":"1"}})")),
         policy_of(role_statement("Allow", R"({"StringEquals":{"kms:CallerAccount":7}})")),
         policy_of(role_statement("Allow", R"({"StringEquals":{"kms:CallerAccount":[]}})")),
-        policy_of(
-            role_statement("Allow", R"({"StringEquals":{"kms:CallerAccount":"${aws:PrincipalAccount}"}})")),
         policy_of(role_statement("Allow", R"({"StringEquals":{}})")),
         policy_of(role_statement("Allow", R"({"StringEquals":"x"})")),
+        policy_of(role_statement("Allow", R"({"NumericEquals":{"kms:CallerAccount":"one"}})")),
+        policy_of(role_statement("Allow", R"({"DateLessThan":{"aws:CurrentTime":"yesterday"}})")),
+        policy_of(role_statement("Allow", R"({"ArnLike":{"aws:PrincipalArn":"signer"}})")),
+        policy_of(role_statement("Allow", R"({"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}})")),
+        policy_of(role_statement("Allow", R"({"BinaryEquals":{"kms:CallerAccount":"AA=="}})")),
+        policy_of(role_statement("Allow", R"({"ForAnyValue:Null":{"kms:CallerAccount":"true"}})")),
+        policy_of(role_statement("Allow", R"({"ForSomeValue:StringEquals":{"kms:CallerAccount":"1"}})")),
+        policy_of(role_statement("Allow", R"({"StringEquals":{"kms:CallerAccount":"${aws:SourceIp}"}})")),
+        policy_of(role_statement("Allow", R"({"StringEquals":{"kms:CallerAccount":"${aws:username"}})")),
+        policy_of(
+            role_statement("Allow", R"({"StringEquals":{"kms:CallerAccount":"${aws:username, 'x'}"}})")),
+        statement(ok_head + R"(,"Resource":"*","NotResource":"*")"),
+        statement(R"("Effect":"Deny","Principal":"*","NotPrincipal":"*","Action":"kms:*","Resource":"*")"),
+        statement(R"("Effect":["Allow"],"Principal":"*","Action":"kms:*","Resource":"*")"),
+        statement(R"("Effect":"Allow","Principal":"*","Action":"kms:${aws:username}","Resource":"*")"),
+        policy_of(for_principal(R"({"AWS":"arn:aws:iam::111122223333:user/${aws:username}"})")),
+        policy_of(for_principal(R"({"CanonicalUser":"x"})")),
         policy_of(role_statement("Allow", "[]")),
     };
     for (const auto& policy : refused) {
-        const auto parsed = KeyPolicy::parse(policy);
+        const auto parsed = Policy::parse(policy, PolicyKind::Key);
         ASSERT_FALSE(parsed) << policy;
         EXPECT_EQ(parsed.error().type, "MalformedPolicyDocumentException") << policy;
+    }
+}
+
+TEST(Policy, has_a_principal_or_a_resource_as_its_kind_wants) {
+    const std::string principal = R"("Principal":"*",)", resource = R"("Resource":"*",)";
+    const auto text = [](const std::string& rest) {
+        return R"({"Statement":{)" + rest + R"("Effect":"Allow","Action":"*"}})";
+    };
+    const std::pair<PolicyKind, std::string> good[] = {{PolicyKind::Key, principal + resource},
+                                                       {PolicyKind::Secret, principal + resource},
+                                                       {PolicyKind::Trust, principal},
+                                                       {PolicyKind::Identity, resource}};
+    for (const auto& [kind, rest] : good) {
+        EXPECT_TRUE(Policy::parse(text(rest), kind)) << rest;
+        for (const auto& other : {principal + resource, principal, resource, std::string()})
+            if (other != rest) {
+                EXPECT_FALSE(Policy::parse(text(other), kind)) << int(kind) << other;
+            }
     }
 }
 

@@ -83,8 +83,10 @@ TEST_F(Signature, refuses_an_access_key_that_nobody_has) {
 }
 
 TEST_F(Signature, refuses_another_scope) {
-    expect_refused(sign(list_keys(), root_credentials(), {"eu-west-1", "kms"}), "InvalidSignatureException",
+    expect_refused(sign(list_keys(), root_credentials(), {"nowhere", "kms"}), "InvalidSignatureException",
                    "region");
+    EXPECT_EQ(send(sign(list_keys(), root_credentials(), {"eu-west-1", "kms"})).status, 200)
+        << "every region is served";
     expect_refused(sign(list_keys(), root_credentials(), {"us-east-1", "secretsmanager"}),
                    "InvalidSignatureException", "service");
     expect_refused(sign(list_keys(), root_credentials(), {"us-east-1", "KMS"}), "InvalidSignatureException",
@@ -223,9 +225,20 @@ TEST_F(Signature, of_a_session_needs_its_own_unexpired_token) {
 
     now_ += kHour;
     const auto expired = call(role);
-    EXPECT_EQ(expired.type(), "ExpiredTokenException") << expired.text;
+    ASSERT_EQ(expired.type(), "ExpiredTokenException") << expired.text;
     EXPECT_EQ(expired.body["message"], "The security token included in the request is expired");
     EXPECT_EQ(call(next).status, 200);
+}
+
+TEST_F(Signature, of_a_session_ends_at_the_very_moment_that_imds_told) {
+    const auto key = create_key();
+    now_ = now_ / kSecond * kSecond + 700;
+    const auto role = instance_credentials();
+    const auto told = imds("/latest/meta-data/iam/security-credentials/redoubt-instance", imds_token());
+    now_ = from_iso8601(told.body["Expiration"].get<std::string>()).value() - 1;
+    EXPECT_EQ(kms("DescribeKey", {{"KeyId", key}}, role).status, 200);
+    now_ += 1;
+    EXPECT_EQ(kms("DescribeKey", {{"KeyId", key}}, role).type(), "ExpiredTokenException");
 }
 
 TEST_F(Signature, of_a_session_survives_a_restart_and_is_told_from_an_unknown_one_for_a_day) {

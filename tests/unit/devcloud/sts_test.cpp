@@ -69,7 +69,7 @@ TEST_F(Sts, tells_a_session_its_role_and_name) {
 }
 
 TEST_F(Sts, has_no_other_operation) {
-    for (const char* action : {"AssumeRole", "getcalleridentity", "%3Cb%3E"})
+    for (const char* action : {"AssumeRoleWithSAML", "getcalleridentity", "%3Cb%3E"})
         expect_error(sts(std::string("Action=") + action + "&Version=2011-06-15", root_credentials()), 400,
                      "InvalidAction");
     const auto escaped = sts("Action=%3Cb%3E%26&Version=2011-06-15", root_credentials());

@@ -7,8 +7,10 @@
 #include "crypto/random.h"
 #include "crypto/recipient_key.h"
 #include "devcloud/dispatcher.h"
+#include "devcloud/iam_admin.h"
 #include "nitro/attestation.h"
 #include "nitro/software_nsm.h"
+#include "unit/devcloud/service_model.h"
 
 #include <filesystem>
 #include <gtest/gtest.h>
@@ -105,6 +107,7 @@ class DevcloudTest : public ::testing::Test {
         cloud_->settings.secret_access_key = std::move(root.secret_access_key);
         cloud_->settings.attestation_root_der = development_root().certificate_der;
         cloud_->settings.imds_token_key = random_.array<32>();
+        ASSERT_TRUE(prepare_iam(*cloud_));
     }
 
     Answer send(const net::HttpRequest& request, Listener listener = Listener::Plain) {
@@ -129,14 +132,26 @@ class DevcloudTest : public ::testing::Test {
     }
 
     Answer kms(const std::string& operation, const Json& input, const aws::Credentials& credentials) {
-        return send(signed_request("kms", "TrentService." + operation, input.dump(), credentials));
+        const auto answer =
+            send(signed_request("kms", "TrentService." + operation, input.dump(), credentials));
+        // Every reply of every test has the shape of AWS's service model, where the vectors are.
+        const auto* model = ServiceModel::find("kms/2014-11-01");
+        if (model != nullptr && answer.status == 200) {
+            EXPECT_EQ(model->check_output(operation, answer.text), "");
+        }
+        return answer;
     }
     Answer kms(const std::string& operation, const Json& input) {
         return kms(operation, input, root_credentials());
     }
     Answer secrets(const std::string& operation, const Json& input, const aws::Credentials& credentials) {
-        return send(
-            signed_request("secretsmanager", "secretsmanager." + operation, input.dump(), credentials));
+        const auto answer =
+            send(signed_request("secretsmanager", "secretsmanager." + operation, input.dump(), credentials));
+        const auto* model = ServiceModel::find("secretsmanager/2017-10-17");
+        if (model != nullptr && answer.status == 200) {
+            EXPECT_EQ(model->check_output(operation, answer.text), "");
+        }
+        return answer;
     }
     Answer secrets(const std::string& operation, const Json& input) {
         return secrets(operation, input, root_credentials());

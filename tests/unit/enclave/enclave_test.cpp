@@ -79,11 +79,11 @@ struct Instance {
         message.secret_access_key = Secret::copy_of(to_bytes("secret"));
         Bytes payload;
         wire::encode_credentials(payload, message);
-        EXPECT_EQ(enclave->handle(wire::Kind::Credentials, payload, true)->status, 200);
+        EXPECT_EQ(enclave->handle(wire::Kind::Credentials, payload, MayWait::ForKms)->status, 200);
     }
 
     wire::Reply call(wire::Kind kind, std::string_view payload = {}) {
-        return *enclave->handle(kind, as_bytes(payload), true);
+        return *enclave->handle(kind, as_bytes(payload), MayWait::ForKms);
     }
 
     wire::Reply ask(std::string_view method, std::string_view path, std::string_view body = {},
@@ -100,7 +100,7 @@ struct Instance {
             request.items.push_back({item.kind, item.name, item.bytes});
         Bytes payload;
         wire::encode_request(payload, request);
-        return *enclave->handle(wire::Kind::Request, payload, true);
+        return *enclave->handle(wire::Kind::Request, payload, MayWait::ForKms);
     }
 };
 
@@ -446,10 +446,10 @@ TEST(Enclave, a_denied_lease_wipes_the_vault_and_signing_stops) {
 TEST(Enclave, attestations_for_clients_are_rate_limited) {
     Instance instance;
     int refused = 0;
-    for (int i = 0; i < 3 * Attestor::kClientBurst; ++i)
+    for (int i = 0; i < 3 * Attestor::kIdentityBurst; ++i)
         refused += code(instance.ask("GET", "/v1/attestation", "", {}, "nonce=00")) == "too_many_requests";
     EXPECT_GT(refused, 0);
-    EXPECT_LT(refused, 3 * Attestor::kClientBurst);
+    EXPECT_LT(refused, 3 * Attestor::kIdentityBurst);
 }
 
 TEST(Enclave, generate_key_takes_only_kms_keys_of_the_manifest) {

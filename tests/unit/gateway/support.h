@@ -157,7 +157,7 @@ class FakeEnclave {
 // What every working enclave says to what is no client's request.
 inline std::optional<wire::Reply> working(wire::Kind kind) {
     if (kind == wire::Kind::Probe)
-        return json_reply(200, R"({"ok":true,"vault_open":true})");
+        return json_reply(200, R"({"ok":true,"vaults_open":9})");
     return json_reply(200, R"({"ok":true})");
 }
 

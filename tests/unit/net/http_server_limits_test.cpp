@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <fcntl.h>
+#include <mutex>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -223,20 +224,75 @@ TEST_P(HttpServerLimits, serves_a_thousand_connections) {
     }
 }
 
-TEST_P(HttpServerLimits, connections_beyond_the_limit_are_closed_at_once_and_there_is_room_again_later) {
+TEST_P(HttpServerLimits, at_the_limit_the_longest_idle_connection_makes_room) {
     RunningServer server(tls(), {.max_connections = 2}, ok);
-    auto a = std::make_unique<RawClient>(server.endpoint(), tls());
-    RawClient b(server.endpoint(), tls());
-    ASSERT_TRUE(server.wait_for_connections(2));
-    RawClient c(server.endpoint(), false);
-    (void)c.rest();
-    ASSERT_TRUE(a->send(get("/")));
-    EXPECT_EQ(a->answer().status, 200);
-    a.reset();
+    RawClient oldest(server.endpoint(), tls());
     ASSERT_TRUE(server.wait_for_connections(1));
-    RawClient d(server.endpoint(), tls());
-    ASSERT_TRUE(d.send(get("/")));
-    EXPECT_EQ(d.answer().status, 200);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    RawClient used(server.endpoint(), tls());
+    ASSERT_TRUE(server.wait_for_connections(2));
+    ASSERT_TRUE(used.send(get("/")));
+    EXPECT_EQ(used.answer().status, 200);
+    RawClient fresh(server.endpoint(), tls());
+    ASSERT_TRUE(fresh.send(get("/")));
+    EXPECT_EQ(fresh.answer().status, 200);
+    EXPECT_TRUE(oldest.ended());
+    ASSERT_TRUE(used.send(get("/")));
+    EXPECT_EQ(used.answer().status, 200) << "who uses his connection keeps it";
+}
+
+TEST_P(HttpServerLimits, connections_at_work_are_never_closed_for_new_ones) {
+    std::mutex mutex;
+    std::vector<HttpServer::Responder> held;
+    RunningServer server(tls(), {.max_connections = 2}, [&](HttpRequest, HttpServer::Responder respond) {
+        const std::lock_guard lock(mutex);
+        held.push_back(std::move(respond));
+    });
+    RawClient a(server.endpoint(), tls()), b(server.endpoint(), tls());
+    ASSERT_TRUE(a.send(get("/")));
+    ASSERT_TRUE(b.send(get("/")));
+    const auto deadline = monotonic_ms() + kPatienceMs;
+    for (std::size_t in_work = 0; in_work < 2 && monotonic_ms() < deadline;) {
+        const std::lock_guard lock(mutex);
+        in_work = held.size();
+    }
+    RawClient c(server.endpoint(), false);
+    (void)c.rest(); // closed at once
+    EXPECT_TRUE(server.wait_for_connections(2));
+    server.on_loop([&] {
+        for (const auto& respond : held)
+            respond(HttpResponse::text(200, "ok"));
+        held.clear();
+    });
+    EXPECT_EQ(a.answer().status, 200);
+    EXPECT_EQ(b.answer().status, 200);
+}
+
+TEST_P(HttpServerLimits, bodies_beyond_the_servers_budget_get_503_and_small_requests_go_on) {
+    RunningServer server(tls(), {.max_held_bytes = 300'000}, ok);
+    std::vector<std::unique_ptr<RawClient>> greedy;
+    const std::string half(200'000, 'x');
+    for (int i = 0; i < 4; ++i) {
+        greedy.push_back(std::make_unique<RawClient>(server.endpoint(), tls()));
+        (void)greedy.back()->send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n" + half);
+    }
+    int refused = 0;
+    for (const auto& client : greedy)
+        if (client->something_came(500)) {
+            const auto answer = client->answer();
+            EXPECT_EQ(answer.status, 503);
+            EXPECT_EQ(answer.header("retry-after"), "1");
+            ++refused;
+        }
+    EXPECT_GE(refused, 2);
+    RawClient small(server.endpoint(), tls());
+    ASSERT_TRUE(small.send(post("/", std::string(1'000, 'y'))));
+    EXPECT_EQ(small.answer().status, 200);
+    greedy.clear();
+    ASSERT_TRUE(server.wait_for_connections(1));
+    RawClient large(server.endpoint(), tls());
+    ASSERT_TRUE(large.send(post("/", std::string(250'000, 'z'))));
+    EXPECT_EQ(large.answer().status, 200) << "what was held was given back";
 }
 
 // In a process of its own, since it uses up the process's descriptors.

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// A key policy's statements, as far as the doctor looks at them.
+#pragma once
+
+#include "base/json.h"
+
+#include <string>
+#include <vector>
+
+namespace redoubt::doctor {
+
+struct PolicyCondition {
+    std::string op;  // lower-case: "stringequalsignorecase"
+    std::string key; // lower-case: condition keys are not case-sensitive
+    std::vector<std::string> values;
+};
+
+struct PolicyStatement {
+    std::string name; // its Sid, or "number 3"
+    bool allow = false;
+    std::vector<std::string> actions, not_actions;
+    std::vector<std::string> principals; // "*", ARNs, account numbers
+    std::vector<PolicyCondition> conditions;
+
+    bool covers(std::string_view action) const; // "kms:Decrypt"
+    bool for_everybody() const;                 // Principal "*" or {"AWS":"*"}
+    // For the role or user behind `caller`, an ARN as sts:GetCallerIdentity gives it.
+    bool for_caller(std::string_view caller) const;
+};
+
+Result<std::vector<PolicyStatement>> read_policy(std::string_view policy); // Error: BadJson
+
+// '*' and '?' as in IAM; without regard to case.
+bool matches_pattern(std::string_view pattern, std::string_view text);
+std::string lower_case(std::string_view text);
+
+} // namespace redoubt::doctor

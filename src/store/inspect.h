@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Looks a SQLite store over without changing it, for diagnosis: the database's integrity, then every record's
+// head. A gateway may have the same file open.
+#pragma once
+
+#include "store/store.h"
+
+#include <functional>
+
+namespace redoubt::store {
+
+struct Inspection {
+    std::uint64_t keys = 0, damaged_keys = 0; // damaged: the head cannot be read, or names another key
+    std::uint64_t damaged_vaults = 0;
+    std::vector<sealed::VaultRecord> vaults;
+    std::string integrity; // empty: sound; else what SQLite found, its first line
+};
+
+// `key` gets each readable head. Error: StoreFailed (no such file, no database, another program's, or one
+// whose pages cannot be read).
+Result<Inspection> inspect_sqlite_store(const std::string& path,
+                                        const std::function<void(const sealed::KeyHead&)>& key);
+
+} // namespace redoubt::store
