@@ -158,9 +158,11 @@ Reply<std::string> get_secret_value(SecretsCall& secrets) {
         .member("Name", secret.name)
         .member("VersionId", id)
         .key("CreatedDate")
-        .raw(epoch_seconds(version->created))
-        .key("VersionStages");
-    write_strings(writer, own);
+        .raw(epoch_seconds(version->created));
+    if (!own.empty()) {
+        writer.key("VersionStages");
+        write_strings(writer, own);
+    }
     if (version->binary) {
         auto text = to_base64(value);
         writer.member("SecretBinary", text);

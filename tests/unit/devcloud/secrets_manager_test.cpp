@@ -121,7 +121,7 @@ TEST_F(Secrets, moves_the_stages_when_a_value_is_put) {
     // The first has no stage any more and is still there by its id.
     const auto first = secrets("GetSecretValue", {{"SecretId", "s"}, {"VersionId", token('1')}});
     EXPECT_EQ(first.body["SecretString"], "one");
-    EXPECT_EQ(first.body["VersionStages"], Json::array());
+    EXPECT_FALSE(first.body.contains("VersionStages"));
 }
 
 TEST_F(Secrets, puts_a_value_under_another_stage_without_touching_the_current_one) {
@@ -321,7 +321,11 @@ TEST_F(Secrets, refuses_input_outside_the_service_model) {
     // Right at the limit.
     EXPECT_EQ(put("s", long_value.substr(1), token('2')).status, 200);
     EXPECT_EQ(get("s").body["SecretString"], long_value.substr(1));
-    EXPECT_EQ(secrets("CreateSecret", {{"Name", std::string(512, 'x')}}).status, 200);
+    // The model's output has names of 256 at most, its input 512.
+    EXPECT_EQ(send(signed_request("secretsmanager", "secretsmanager.CreateSecret",
+                                  Json({{"Name", std::string(512, 'x')}}).dump(), root_credentials()))
+                  .status,
+              200);
     EXPECT_EQ(secrets("CreateSecret", {{"Name", "aZ09/_+=.@-"}}).status, 200);
 }
 

@@ -66,7 +66,8 @@ class ServiceModel {
 
   private:
     void add_names(const std::string& shape, std::set<std::string>& out) const {
-        for (const auto& [name, member] : json_["shapes"][shape].value("members", Json::object()).items()) {
+        const auto members = json_["shapes"][shape].value("members", Json::object());
+        for (const auto& [name, member] : members.items()) {
             out.insert(name);
             add_names(member["shape"], out);
         }

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <thread>
 
 namespace redoubt::enclave {
 namespace {
@@ -318,7 +319,7 @@ TEST(Enclave, the_manifest_decides_which_reference_keys_sign) {
 
 TEST(Enclave, refuses_a_kms_reply_whose_cms_is_altered_in_any_one_byte) {
     Instance instance;
-    const Bytes stored = to_text_bytes(kms().encrypt(*from_hex(kGoldenKey)));
+    Bytes stored;
     std::size_t size = 1;
     std::mt19937_64 random(20261123);
     for (std::size_t at = 0; at < size; ++at) {
@@ -332,13 +333,17 @@ TEST(Enclave, refuses_a_kms_reply_whose_cms_is_altered_in_any_one_byte) {
             cms[at] ^= flip;
             reply["CiphertextForRecipient"] = to_base64(cms);
         });
+        // A new ciphertext each time, since a refusal is believed for a while.
+        stored = to_text_bytes(kms().encrypt(*from_hex(kGoldenKey)));
         const auto reply = instance.ask("POST", "/sign_hash", kHashBody,
                                         {{wire::ItemKind::ReferenceCiphertext, "s", stored}});
+        ASSERT_GT(kms().calls(), 0);
         ASSERT_NE(reply.status, 200) << "byte " << at << " xor " << int(flip);
         ASSERT_EQ(code(reply), "kms_reply_invalid") << "byte " << at << ": " << reply.body;
     }
     EXPECT_GT(size, 400u);
     kms().forge(nullptr);
+    stored = to_text_bytes(kms().encrypt(*from_hex(kGoldenKey)));
     EXPECT_EQ(
         instance.ask("POST", "/sign_hash", kHashBody, {{wire::ItemKind::ReferenceCiphertext, "s", stored}})
             .status,
@@ -347,7 +352,6 @@ TEST(Enclave, refuses_a_kms_reply_whose_cms_is_altered_in_any_one_byte) {
 
 TEST(Enclave, refuses_other_forged_kms_replies) {
     Instance instance;
-    const Bytes stored = to_text_bytes(kms().encrypt(*from_hex(kGoldenKey)));
     const auto other_key = *crypto::RecipientKey::generate();
     crypto::SystemRandom random;
     const std::map<std::string, tests::FakeKms::Forge> lies{
@@ -380,8 +384,10 @@ TEST(Enclave, refuses_other_forged_kms_replies) {
             reply = nlohmann::json::object();
         })
                                        : lie);
+        const Bytes stored = to_text_bytes(kms().encrypt(*from_hex(kGoldenKey)));
         const auto reply = instance.ask("POST", "/sign_hash", kHashBody,
                                         {{wire::ItemKind::ReferenceCiphertext, "s", stored}});
+        EXPECT_GT(kms().calls(), 0);
         EXPECT_EQ(code(reply), "kms_reply_invalid") << what << ": " << reply.status << " " << reply.body;
     }
 }
@@ -403,7 +409,6 @@ TEST(Enclave, a_forged_data_key_makes_no_vault) {
 
 TEST(Enclave, kms_errors_have_codes_of_their_own_and_no_words_of_kms) {
     Instance instance;
-    const Bytes stored = to_text_bytes(kms().encrypt(*from_hex(kGoldenKey)));
     const std::pair<const char*, const char*> cases[] = {{"AccessDeniedException", "kms_denied"},
                                                          {"DisabledException", "kms_refused"},
                                                          {"ThrottlingException", "kms_throttled"}};
@@ -411,6 +416,7 @@ TEST(Enclave, kms_errors_have_codes_of_their_own_and_no_words_of_kms) {
         kms().forge([&, type = type](nlohmann::json& reply, int) {
             reply = {{"__type", type}, {"message", "arn:aws:secret-detail"}, {"status", 400}};
         });
+        const Bytes stored = to_text_bytes(kms().encrypt(*from_hex(kGoldenKey)));
         const auto reply = instance.ask("POST", "/sign_hash", kHashBody,
                                         {{wire::ItemKind::ReferenceCiphertext, "s", stored}});
         EXPECT_EQ(code(reply), expected) << reply.body;
@@ -419,9 +425,71 @@ TEST(Enclave, kms_errors_have_codes_of_their_own_and_no_words_of_kms) {
     kms().forge([](nlohmann::json& reply, int) {
         reply = {{"__type", "ExpiredTokenException"}, {"status", 400}};
     });
+    const Bytes stored = to_text_bytes(kms().encrypt(*from_hex(kGoldenKey)));
     const auto expired =
         instance.ask("POST", "/sign_hash", kHashBody, {{wire::ItemKind::ReferenceCiphertext, "s", stored}});
     EXPECT_EQ(expired.status, wire::kNeeds) << "fresh credentials are asked for";
+}
+
+TEST(Enclave, a_refusal_of_kms_is_believed_for_a_while_and_then_asked_again) {
+    Instance instance;
+    const Bytes stored = to_text_bytes(kms().encrypt(*from_hex(kGoldenKey)));
+    kms().forge([](nlohmann::json& reply, int) {
+        reply = {{"__type", "AccessDeniedException"}, {"status", 400}};
+    });
+    const auto ask = [&] {
+        return instance.ask("POST", "/sign_hash", kHashBody,
+                            {{wire::ItemKind::ReferenceCiphertext, "s", stored}});
+    };
+    for (int i = 0; i < 20; ++i)
+        EXPECT_EQ(code(ask()), "kms_denied");
+    EXPECT_EQ(kms().calls(), 1);
+    kms().forge(nullptr);
+    std::this_thread::sleep_for(std::chrono::milliseconds(SingleFlight::kBelievedMs + 50));
+    EXPECT_EQ(ask().status, 200);
+}
+
+TEST(Enclave, many_requests_for_one_cold_key_ask_kms_once) {
+    Instance instance;
+    const Bytes stored = to_text_bytes(kms().encrypt(*from_hex(kGoldenKey)));
+    kms().forge(nullptr);
+    std::vector<std::thread> clients;
+    std::atomic<int> right{0};
+    for (int i = 0; i < 8; ++i)
+        clients.emplace_back([&] {
+            right += instance
+                         .ask("POST", "/sign_hash", kHashBody,
+                              {{wire::ItemKind::ReferenceCiphertext, "s", stored}})
+                         .status == 200;
+        });
+    for (auto& client : clients)
+        client.join();
+    EXPECT_EQ(right, 8);
+    EXPECT_EQ(kms().calls(), 2) << "a reference key is confirmed by a second call";
+}
+
+TEST(Enclave, a_wrap_that_the_host_added_is_never_asked_and_keeps_no_denied_vault_alive) {
+    Instance instance(manifest(R"(,"limits":{"vault_lease_seconds":10})"));
+    const Bytes made = make_vault(instance);
+    auto record = *sealed::decode_vault(made);
+    auto added = record.wraps[0];
+    added.kms_key_arn = "arn:aws:kms:us-east-1:999999999999:key/66666666-7777-8888-9999-000000000000";
+    record.wraps.push_back(added);
+    Instance second(manifest(R"(,"limits":{"vault_lease_seconds":10})"));
+    ASSERT_EQ(second.call(wire::Kind::VaultOpen, as_text(sealed::encode_vault(record))).status, 200);
+    std::atomic<int> foreign{0};
+    kms().forge([&](nlohmann::json& reply, int) {
+        foreign += reply.value("KeyId", "") == added.kms_key_arn;
+        reply = {{"__type", "AccessDeniedException"}, {"status", 400}};
+    });
+    const auto open = [&] {
+        return nlohmann::json::parse(second.call(wire::Kind::Probe).body).at("vaults_open").get<int>();
+    };
+    EXPECT_EQ(open(), 1);
+    std::this_thread::sleep_for(std::chrono::milliseconds(8'000)); // into the lease's last quarter
+    second.enclave->maintain();
+    EXPECT_EQ(open(), 0) << "denied before the lease ended";
+    EXPECT_EQ(foreign, 0);
 }
 
 TEST(Enclave, a_denied_lease_wipes_the_vault_and_signing_stops) {
