@@ -141,7 +141,7 @@ std::string write_identity(const SecretRecord& secret, const std::string* versio
     writer.begin_object().member("ARN", secret.arn).member("Name", secret.name);
     if (version_id != nullptr)
         writer.member("VersionId", *version_id);
-    if (stages != nullptr) {
+    if (stages != nullptr && !stages->empty()) {
         writer.key("VersionStages");
         write_strings(writer, *stages);
     }
