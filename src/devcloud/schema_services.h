@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The step of devcloud.db's schema that belongs to Secrets Manager, STS and the container endpoint (schema.h).
+// The step of devcloud.db's schema that belongs to Secrets Manager, STS and the container endpoint
+// (schema.h).
 #pragma once
 
 namespace redoubt::devcloud {
 
-// secrets.deletion: when the secret goes for good; 0: not to be deleted. secrets.accessed: the day of the last
-// GetSecretValue. sessions.origin: "metadata" (IMDS, container endpoint) or "sts".
+// secrets.deletion: when the secret goes for good; 0: not to be deleted. secrets.accessed: the day of the
+// last GetSecretValue. sessions.origin: "metadata" (IMDS, container endpoint) or "sts".
 inline constexpr const char* kServicesSchema = R"sql(
 ALTER TABLE secrets ADD COLUMN deletion INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE secrets ADD COLUMN accessed INTEGER NOT NULL DEFAULT 0;

@@ -275,6 +275,9 @@ Status import_state(const std::string& data_dir, std::string_view text) {
         // Everything into the one file that is renamed.
         return database.execute("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode=DELETE");
     }();
+    // A log without its database would be taken for the new one's.
+    if (status)
+        remove_database(path);
     if (status && ::rename(making.c_str(), path.c_str()) != 0)
         status = fail(Code::Io, "the new database cannot be put in place", path);
     if (!status)
