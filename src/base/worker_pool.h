@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Threads for work that waits, behind a bounded queue. Destroying the pool finishes what was begun and drops the
-// rest.
+// Threads for work that waits, behind a bounded queue. Destroying the pool finishes what was begun and drops
+// the rest.
 #pragma once
 
 #include <condition_variable>
