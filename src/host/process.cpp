@@ -79,6 +79,11 @@ int arrange_descriptors(Prepared& prepared) {
     by_default.sa_handler = SIG_DFL;
     for (int signal = 1; signal < NSIG; ++signal)
         sigaction(signal, &by_default, nullptr); // fails for SIGKILL and SIGSTOP, as it must
+    // glibc keeps signals 32 and 33 for itself and sets them for nobody; what our parent ignored would stay
+    // ignored. A zero kernel_sigaction (handler, flags, restorer, mask: 8 bytes each) is the default.
+    const std::uint64_t kernel_default[4] = {};
+    for (const int signal : {32, 33})
+        syscall(SYS_rt_sigaction, signal, kernel_default, nullptr, sizeof kernel_default[3]);
     setpgid(0, 0);
     const int pipe = arrange_descriptors(prepared);
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
