@@ -5,8 +5,8 @@ import fs from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { DisableKeyCommand, EnableKeyCommand } from "@aws-sdk/client-kms";
-import { keyPolicy, kms, setKeyPolicy } from "./cloud.mjs";
-import { redoubt, run, until, up } from "./lib.mjs";
+import { keyPolicy, kms, setKeyPolicy } from "../cloud.mjs";
+import { redoubt, run, until, up } from "../lib.mjs";
 
 let system, ready;
 before(async () => {

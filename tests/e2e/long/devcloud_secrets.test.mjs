@@ -9,7 +9,7 @@ import { after, before, test } from "node:test";
 import { AssumeRoleCommand, AssumeRoleWithWebIdentityCommand, GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
 import * as sm from "@aws-sdk/client-secrets-manager";
 import { fromContainerMetadata, fromHttp, fromInstanceMetadata, fromWebToken } from "@aws-sdk/credential-providers";
-import { redoubt, run, up } from "./lib.mjs";
+import { redoubt, run, up } from "../lib.mjs";
 
 const account = "000000000000";
 const roleArn = `arn:aws:iam::${account}:role/reader`;

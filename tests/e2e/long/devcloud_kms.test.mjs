@@ -7,7 +7,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import * as sdk from "@aws-sdk/client-kms";
-import { run, up } from "./lib.mjs";
+import { run, up } from "../lib.mjs";
 
 const account = "000000000000", rootArn = `arn:aws:iam::${account}:root`;
 const annArn = `arn:aws:iam::${account}:user/ann`, annKey = "AKIAANN0000000000001", annSecret = "the secret of ann, a user";

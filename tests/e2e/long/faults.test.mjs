@@ -3,7 +3,7 @@
 // lease ends, then stops with a clear code, and comes back when the fault is lifted (docs/devcloud.md, "Faults").
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { sleep, until, up } from "./lib.mjs";
+import { sleep, until, up } from "../lib.mjs";
 
 const leaseSeconds = 10;
 let system, ready;
