@@ -189,42 +189,6 @@ bool is_scope_part(std::string_view text) noexcept {
     return !text.empty() && text.size() <= 128 && std::all_of(text.begin(), text.end(), is_unreserved);
 }
 
-Status check(const net::HttpRequest& request, const Credentials& credentials, const SigV4Options& options) {
-    if (request.method.empty() || !request.path.starts_with('/') || request.authority.empty() ||
-        !is_header_value(request.authority) || request.authority.find(' ') != std::string::npos)
-        return fail(Code::InvalidField, "a request to be signed needs a method, a path and an authority");
-    if (request.target != (request.has_query ? request.path + "?" + request.query : request.path) ||
-        (!request.has_query && !request.query.empty()))
-        return fail(Code::InvalidField, "the request's target is not its path and query");
-    if (!has_sound_percents(request.path) || !has_sound_percents(request.query))
-        return fail(Code::InvalidField, "a '%' in the target is not followed by two hexadecimal digits");
-    for (const auto& [name, value] : request.headers) {
-        if (!is_header_name(name) || !is_header_value(value))
-            return fail(Code::InvalidField, "a header to be signed is not in lower case, or not one line");
-        if (name == kDateHeader || name == kContentHeader || name == kTokenHeader || name == kAuthorization)
-            return fail(Code::InvalidField, "the request is signed already");
-    }
-    if (!is_scope_part(credentials.access_key_id) || credentials.secret_access_key.empty() ||
-        !is_header_value(credentials.session_token.text(SecretAccess("check a token before it is sent"))))
-        return fail(Code::InvalidField, "the AWS credentials are not well formed");
-    if (!is_scope_part(options.region) || !is_scope_part(options.service))
-        return fail(Code::InvalidField, "a signature needs a region and a service");
-    return {};
-}
-
-std::string signable_headers(const net::HttpRequest& request) {
-    std::vector<std::string_view> names{kHost};
-    for (const auto& header : request.headers)
-        if (std::find(kNeverSigned.begin(), kNeverSigned.end(), header.name) == kNeverSigned.end())
-            names.push_back(header.name);
-    std::sort(names.begin(), names.end());
-    names.erase(std::unique(names.begin(), names.end()), names.end());
-    std::string out;
-    for (const std::string_view name : names)
-        out.append(out.empty() ? "" : ";").append(name);
-    return out;
-}
-
 void add_token(net::HttpRequest& request, const Credentials& credentials) {
     const auto token = credentials.session_token.text(SecretAccess("the token travels in a header"));
     request.headers.push_back({std::string(kTokenHeader), std::string(token)});
@@ -248,6 +212,80 @@ bool has_sound_percents(std::string_view text) noexcept {
         if (text[i] == '%' && !is_triplet(text, i))
             return false;
     return true;
+}
+
+std::string percent_encoded(std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+        if (is_unreserved(c))
+            out += c;
+        else
+            append_encoded(out, c);
+    }
+    return out;
+}
+
+std::optional<std::string> percent_decoded(std::string_view text) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '%' && !is_triplet(text, i))
+            return std::nullopt;
+        if (text[i] == '%') {
+            out += static_cast<char>(hex_value(text[i + 1]) << 4 | hex_value(text[i + 2]));
+            i += 2;
+        } else {
+            out += text[i];
+        }
+    }
+    return out;
+}
+
+Status check_sigv4_request(const net::HttpRequest& request, const Credentials& credentials,
+                           const SigV4Options& options) {
+    if (request.method.empty() || !request.path.starts_with('/') || request.authority.empty() ||
+        !is_header_value(request.authority) || request.authority.find(' ') != std::string::npos)
+        return fail(Code::InvalidField, "a request to be signed needs a method, a path and an authority");
+    if (request.target != (request.has_query ? request.path + "?" + request.query : request.path) ||
+        (!request.has_query && !request.query.empty()))
+        return fail(Code::InvalidField, "the request's target is not its path and query");
+    if (!has_sound_percents(request.path) || !has_sound_percents(request.query))
+        return fail(Code::InvalidField, "a '%' in the target is not followed by two hexadecimal digits");
+    for (const auto& [name, value] : request.headers) {
+        if (!is_header_name(name) || !is_header_value(value))
+            return fail(Code::InvalidField, "a header to be signed is not in lower case, or not one line");
+        if (name == kDateHeader || name == kContentHeader || name == kTokenHeader || name == kAuthorization)
+            return fail(Code::InvalidField, "the request is signed already");
+    }
+    if (!is_scope_part(credentials.access_key_id) || credentials.secret_access_key.empty() ||
+        !is_header_value(credentials.session_token.text(SecretAccess("check a token before it is sent"))))
+        return fail(Code::InvalidField, "the AWS credentials are not well formed");
+    if (!is_scope_part(options.region) || !is_scope_part(options.service))
+        return fail(Code::InvalidField, "a signature needs a region and a service");
+    return {};
+}
+
+std::string sigv4_signable_headers(const net::HttpRequest& request) {
+    std::vector<std::string_view> names{kHost};
+    for (const auto& header : request.headers)
+        if (std::find(kNeverSigned.begin(), kNeverSigned.end(), header.name) == kNeverSigned.end())
+            names.push_back(header.name);
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    std::string out;
+    for (const std::string_view name : names)
+        out.append(out.empty() ? "" : ";").append(name);
+    return out;
+}
+
+std::vector<std::string_view> split_text(std::string_view text, char separator) {
+    std::vector<std::string_view> out;
+    for (;;) {
+        const auto end = text.find(separator);
+        out.push_back(text.substr(0, end));
+        if (end == text.npos)
+            return out;
+        text.remove_prefix(end + 1);
+    }
 }
 
 std::string sigv4_scope(std::string_view date, std::string_view region, std::string_view service) {
@@ -285,12 +323,18 @@ Hash32 sigv4_signature(const Secret& secret_access_key, std::string_view date, s
 
 std::string sigv4_canonical_request(const net::HttpRequest& request, const std::string& signed_headers,
                                     const SigV4Options& options, const std::string& payload_hash) {
+    return sigv4_canonical_request(request, request.query, signed_headers, options, payload_hash);
+}
+
+std::string sigv4_canonical_request(const net::HttpRequest& request, std::string_view query,
+                                    const std::string& signed_headers, const SigV4Options& options,
+                                    const std::string& payload_hash) {
     std::string out;
     out.reserve(canonical_size(request, signed_headers));
     out.append(request.method).append("\n");
     append_path(out, request.path, options.normalise_path);
     out += '\n';
-    append_query(out, request.query);
+    append_query(out, query);
     out += '\n';
     for (std::size_t at = 0; at < signed_headers.size();) {
         const auto end = std::min(signed_headers.find(';', at), signed_headers.size());
@@ -303,7 +347,7 @@ std::string sigv4_canonical_request(const net::HttpRequest& request, const std::
 
 Status sign_sigv4(net::HttpRequest& request, const Credentials& credentials, const SigV4Options& options,
                   UnixMs now) {
-    REDOUBT_CHECK(check(request, credentials, options));
+    REDOUBT_CHECK(check_sigv4_request(request, credentials, options));
     const std::string amz_date = to_amz_date(now);
     const std::string_view date = std::string_view(amz_date).substr(0, 8);
     const std::string payload_hash = to_hex(crypto::sha256(request.body));
@@ -315,7 +359,7 @@ Status sign_sigv4(net::HttpRequest& request, const Credentials& credentials, con
     if (has_token && !options.omit_session_token)
         add_token(request, credentials);
 
-    const std::string signed_headers = signable_headers(request);
+    const std::string signed_headers = sigv4_signable_headers(request);
     std::string canonical = sigv4_canonical_request(request, signed_headers, options, payload_hash);
     const std::string scope = sigv4_scope(date, options.region, options.service);
     const std::string to_sign = sigv4_string_to_sign(amz_date, scope, canonical);

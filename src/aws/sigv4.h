@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// AWS Signature Version 4: signing (Authorization header), and verification for stand-ins. One canonicaliser
-// serves both. Specification: AWS "Signature Version 4 signing process"; tested on aws-c-auth's suite.
+// AWS Signature Version 4: signing in the Authorization header or in the query (a presigned URL), and
+// verification of both for stand-ins. One canonicaliser serves all. Specification: AWS "Signature Version 4
+// signing process"; tested on aws-c-auth's suite.
 #pragma once
 
 #include "aws/credentials.h"
@@ -26,10 +27,22 @@ struct SigV4Options {
 Status sign_sigv4(net::HttpRequest& request, const Credentials& credentials, const SigV4Options& options,
                   UnixMs now);
 
+// A presigned request: adds X-Amz-Algorithm, -Credential, -Date, -SignedHeaders, -Expires, -Security-Token
+// and -Signature to the query, and no header. Valid for `expires_seconds`, 1 … 604,800 (seven days). The body
+// is signed, too. Refuses what sign_sigv4 refuses, and a query that has a parameter of these names already;
+// the caller wipes target and query after sending where there is a token. Error: InvalidField.
+Status presign_sigv4(net::HttpRequest& request, const Credentials& credentials, const SigV4Options& options,
+                     UnixMs now, std::int64_t expires_seconds);
+
 std::string sigv4_canonical_request(const net::HttpRequest& request, const std::string& signed_headers,
                                     const SigV4Options& options, const std::string& payload_hash);
+// The same with another query than the request's.
+std::string sigv4_canonical_request(const net::HttpRequest& request, std::string_view query,
+                                    const std::string& signed_headers, const SigV4Options& options,
+                                    const std::string& payload_hash);
 
-// Verification, as a service does it. The look-up returns the secret for an access key id (and checks the
+// Verification, as a service does it: of the Authorization header, or of the query where there is none (both
+// at once are refused). The look-up returns the secret for an access key id (and checks the
 // token).
 struct SigV4Identity {
     std::string access_key_id, region, service;

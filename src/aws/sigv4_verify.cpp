@@ -26,11 +26,6 @@ std::unexpected<SigV4Failure> invalid(std::string message) {
     return std::unexpected(SigV4Failure{"InvalidSignatureException", std::move(message)});
 }
 
-struct Authorization {
-    std::string_view access_key_id, date, region, service, signed_headers;
-    Hash32 signature{};
-};
-
 bool is_scope_part(std::string_view text) noexcept {
     return !text.empty() && text.size() <= kMaxScopePart && std::all_of(text.begin(), text.end(), [](char c) {
         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
@@ -38,19 +33,8 @@ bool is_scope_part(std::string_view text) noexcept {
     });
 }
 
-std::vector<std::string_view> split(std::string_view text, char separator) {
-    std::vector<std::string_view> out;
-    for (;;) {
-        const auto end = text.find(separator);
-        out.push_back(text.substr(0, end));
-        if (end == text.npos)
-            return out;
-        text.remove_prefix(end + 1);
-    }
-}
-
 // "Credential=…, SignedHeaders=…, Signature=…": each once, in any order, as the clients in use write them.
-std::expected<Authorization, SigV4Failure> read_authorization(std::string_view text) {
+std::expected<SigV4Claim, SigV4Failure> read_authorization(std::string_view text) {
     if (text.size() > kMaxAuthorization)
         return incomplete("The Authorization header is too long.");
     const std::string scheme = std::string(kSigV4Algorithm) + " ";
@@ -59,7 +43,7 @@ std::expected<Authorization, SigV4Failure> read_authorization(std::string_view t
     text.remove_prefix(scheme.size());
 
     std::string_view credential, signed_headers, signature;
-    for (std::string_view parameter : split(text, ',')) {
+    for (std::string_view parameter : split_text(text, ',')) {
         while (parameter.starts_with(' '))
             parameter.remove_prefix(1);
         const auto equals = std::min(parameter.find('='), parameter.size());
@@ -76,16 +60,12 @@ std::expected<Authorization, SigV4Failure> read_authorization(std::string_view t
     if (credential.empty() || signed_headers.empty() || signature.empty())
         return incomplete("Authorization header requires 'Credential', 'SignedHeaders' and 'Signature'.");
 
-    const auto parts = split(credential, '/');
-    if (parts.size() != 5 || !std::all_of(parts.begin(), parts.end(), is_scope_part) ||
-        parts[4] != kSigV4Terminator)
-        return incomplete("Credential must be ACCESS_KEY_ID/YYYYMMDD/REGION/SERVICE/aws4_request.");
-    Authorization out{parts[0], parts[1], parts[2], parts[3], signed_headers, {}};
-    // One spelling only, as signers write it.
-    const bool capitals =
-        std::any_of(signature.begin(), signature.end(), [](char c) { return c >= 'A' && c <= 'F'; });
-    if (capitals || !from_hex_exact(signature, out.signature))
-        return incomplete("Signature must be 64 lower-case hexadecimal digits.");
+    SigV4Claim out;
+    out.signed_headers = signed_headers;
+    if (const auto read = read_sigv4_scope(credential, out); !read)
+        return std::unexpected(read.error());
+    if (const auto read = read_sigv4_signature(signature, out); !read)
+        return std::unexpected(read.error());
     return out;
 }
 
@@ -93,7 +73,7 @@ std::expected<Authorization, SigV4Failure> read_authorization(std::string_view t
 // "Create a signed AWS API request"). An unsigned one could be added or changed on the way.
 std::expected<void, SigV4Failure> check_signed_headers(const net::HttpRequest& request,
                                                        std::string_view signed_headers) {
-    const auto names = split(signed_headers, ';');
+    const auto names = split_text(signed_headers, ';');
     for (std::size_t i = 0; i < names.size(); ++i) {
         if (!is_header_name(names[i]) || (i > 0 && names[i] <= names[i - 1]))
             return incomplete("SignedHeaders must be lower-case names in order, each once.");
@@ -121,7 +101,7 @@ std::expected<std::string_view, SigV4Failure> request_date(const net::HttpReques
                                                            std::string_view signed_headers) {
     std::string_view date = request.header(kDateHeader);
     if (date.empty() && request.count("date") == 1) {
-        const auto names = split(signed_headers, ';');
+        const auto names = split_text(signed_headers, ';');
         if (std::find(names.begin(), names.end(), "date") != names.end())
             date = request.header("date");
     }
@@ -131,49 +111,88 @@ std::expected<std::string_view, SigV4Failure> request_date(const net::HttpReques
     return date;
 }
 
-std::expected<void, SigV4Failure> check_date(std::string_view date, const Authorization& authorization,
-                                             UnixMs now) {
+// A presigned request is valid from its date (clocks may differ by five minutes) until it expires.
+std::expected<void, SigV4Failure> check_date(const SigV4Claim& claim, UnixMs now) {
+    const std::string& date = claim.amz_date;
     const auto time = from_amz_date(date);
     if (!time)
         return incomplete("Date must be in ISO-8601 'basic format', as in 20150830T123600Z.");
-    const std::string text(date);
-    if (authorization.date != date.substr(0, 8))
+    if (claim.date != date.substr(0, 8))
         return invalid("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from "
                        "HTTP: '" +
-                       std::string(authorization.date) + "' != '" + text.substr(0, 8) + "', from '" + text +
-                       "'.");
+                       claim.date + "' != '" + date.substr(0, 8) + "', from '" + date + "'.");
     const std::string here = to_amz_date(now);
-    if (*time < now - kMaxSkewMs)
-        return invalid("Signature expired: " + text + " is now earlier than " +
+    if (claim.expires && *time + *claim.expires * 1000 < now)
+        return invalid("Signature expired: " + date + " was valid for " + std::to_string(*claim.expires) +
+                       " s and it is now " + here + ".");
+    if (!claim.expires && *time < now - kMaxSkewMs)
+        return invalid("Signature expired: " + date + " is now earlier than " +
                        to_amz_date(now - kMaxSkewMs) + " (" + here + " - 5 min.)");
     if (*time > now + kMaxSkewMs)
-        return invalid("Signature not yet current: " + text + " is still later than " +
+        return invalid("Signature not yet current: " + date + " is still later than " +
                        to_amz_date(now + kMaxSkewMs) + " (" + here + " + 5 min.)");
     return {};
 }
 
-} // namespace
-
-std::expected<SigV4Identity, SigV4Failure> verify_sigv4(const net::HttpRequest& request,
-                                                        const SecretLookup& lookup, UnixMs now) {
+std::expected<SigV4Claim, SigV4Failure> read_claim(const net::HttpRequest& request) {
     const std::size_t count = request.count("authorization");
+    if (is_sigv4_presigned(request)) {
+        if (count != 0)
+            return incomplete("The request is signed both in its query and in an Authorization header.");
+        if (request.count(kTokenHeader) != 0)
+            return incomplete("A presigned request has its security token in the query.");
+        return read_sigv4_query(request);
+    }
     if (count == 0)
         return std::unexpected(
             SigV4Failure{"MissingAuthenticationTokenException", "Missing Authentication Token"});
     if (count > 1)
         return incomplete("There is more than one Authorization header.");
-    const auto authorization = read_authorization(request.header("authorization"));
-    if (!authorization)
-        return std::unexpected(authorization.error());
+    auto claim = read_authorization(request.header("authorization"));
+    if (!claim)
+        return claim;
+    const auto date = request_date(request, claim->signed_headers);
+    if (!date)
+        return std::unexpected(date.error());
+    claim->amz_date = *date;
+    claim->token = Secret::copy_of(as_bytes(request.header(kTokenHeader)));
+    claim->unsigned_query = request.query;
+    return claim;
+}
+
+} // namespace
+
+std::expected<void, SigV4Failure> read_sigv4_scope(std::string_view credential, SigV4Claim& out) {
+    const auto parts = split_text(credential, '/');
+    if (parts.size() != 5 || !std::all_of(parts.begin(), parts.end(), is_scope_part) ||
+        parts[4] != kSigV4Terminator)
+        return incomplete("Credential must be ACCESS_KEY_ID/YYYYMMDD/REGION/SERVICE/aws4_request.");
+    out.access_key_id = parts[0];
+    out.date = parts[1];
+    out.region = parts[2];
+    out.service = parts[3];
+    return {};
+}
+
+std::expected<void, SigV4Failure> read_sigv4_signature(std::string_view hex, SigV4Claim& out) {
+    // One spelling only, as signers write it.
+    const bool capitals = std::any_of(hex.begin(), hex.end(), [](char c) { return c >= 'A' && c <= 'F'; });
+    if (capitals || !from_hex_exact(hex, out.signature))
+        return incomplete("Signature must be 64 lower-case hexadecimal digits.");
+    return {};
+}
+
+std::expected<SigV4Identity, SigV4Failure> verify_sigv4(const net::HttpRequest& request,
+                                                        const SecretLookup& lookup, UnixMs now) {
+    const auto claim = read_claim(request);
+    if (!claim)
+        return std::unexpected(claim.error());
     if (request.authority.empty() || !request.path.starts_with('/') || !has_sound_percents(request.path) ||
         !has_sound_percents(request.query))
         return invalid("The request's target or authority is not well formed.");
-    if (const auto checked = check_signed_headers(request, authorization->signed_headers); !checked)
+    if (const auto checked = check_signed_headers(request, claim->signed_headers); !checked)
         return std::unexpected(checked.error());
-    const auto date = request_date(request, authorization->signed_headers);
-    if (!date)
-        return std::unexpected(date.error());
-    if (const auto checked = check_date(*date, *authorization, now); !checked)
+    if (const auto checked = check_date(*claim, now); !checked)
         return std::unexpected(checked.error());
 
     // What is signed is what was received; "UNSIGNED-PAYLOAD" is S3's alone and not accepted.
@@ -181,9 +200,9 @@ std::expected<SigV4Identity, SigV4Failure> verify_sigv4(const net::HttpRequest& 
     if (request.count(kContentHeader) != 0 && request.header(kContentHeader) != payload_hash)
         return invalid("The provided 'x-amz-content-sha256' header does not match what was computed.");
 
-    SigV4Identity identity{std::string(authorization->access_key_id), std::string(authorization->region),
-                           std::string(authorization->service)};
-    const auto secret = lookup(identity.access_key_id, request.header(kTokenHeader));
+    SigV4Identity identity{claim->access_key_id, claim->region, claim->service};
+    const auto secret =
+        lookup(identity.access_key_id, claim->token.text(SecretAccess("the service looks the token up")));
     if (!secret)
         return std::unexpected(secret.error());
     if (secret->empty())
@@ -195,13 +214,12 @@ std::expected<SigV4Identity, SigV4Failure> verify_sigv4(const net::HttpRequest& 
     options.service = identity.service;
     options.normalise_path = identity.service != "s3";
     std::string canonical =
-        sigv4_canonical_request(request, std::string(authorization->signed_headers), options, payload_hash);
+        sigv4_canonical_request(request, claim->unsigned_query, claim->signed_headers, options, payload_hash);
     const std::string to_sign = sigv4_string_to_sign(
-        *date, sigv4_scope(authorization->date, identity.region, identity.service), canonical);
+        claim->amz_date, sigv4_scope(claim->date, identity.region, identity.service), canonical);
     wipe(canonical);
-    const Hash32 expected =
-        sigv4_signature(*secret, authorization->date, identity.region, identity.service, to_sign);
-    if (!equal_constant_time(expected, authorization->signature))
+    const Hash32 expected = sigv4_signature(*secret, claim->date, identity.region, identity.service, to_sign);
+    if (!equal_constant_time(expected, claim->signature))
         return invalid("The request signature we calculated does not match the signature you provided. Check "
                        "your AWS Secret Access Key and signing method. Consult the service documentation for "
                        "details.");

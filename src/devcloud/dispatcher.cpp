@@ -103,6 +103,8 @@ net::HttpResponse route(Cloud& cloud, const net::HttpRequest& request, const std
     if (plain && request.path.starts_with(kIamPath))
         return serve_iam(cloud, request);
 
+    if (plain && request.method == "GET" && request.path == "/" && query_action(request))
+        return call_sts(cloud, request, request_id, listener);
     ServiceError error;
     if (request.method != "POST" || request.path != "/") {
         error.status = 404;

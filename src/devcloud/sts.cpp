@@ -83,8 +83,17 @@ std::string xml_element(std::string_view name, std::string_view text) {
     return "<" + tag + ">" + xml_escaped(text) + "</" + tag + ">";
 }
 
+namespace {
+
+// A GET, presigned as a rule, carries the form in its query (how EKS and Vault prove who somebody is).
+std::optional<Form> form_of(const net::HttpRequest& request) {
+    return Form::parse(request.method == "GET" ? std::string_view(request.query) : as_text(request.body));
+}
+
+} // namespace
+
 std::optional<std::string> query_action(const net::HttpRequest& request) {
-    const auto form = Form::parse(as_text(request.body));
+    const auto form = form_of(request);
     const auto* action = form ? form->find("Action") : nullptr;
     return action == nullptr ? std::nullopt : std::optional(*action);
 }
@@ -114,7 +123,7 @@ net::HttpResponse serve_sts(Cloud& cloud, const Call& call) {
                               xml_element("Account", call.principal.account),
                           call.request_id);
     if (call.operation == "AssumeRole") {
-        const auto form = Form::parse(as_text(call.request.body));
+        const auto form = form_of(call.request);
         if (!form)
             return xml_error(malformed_form(), call.request_id);
         StsCall sts{cloud, call, *form};
@@ -130,7 +139,7 @@ net::HttpResponse serve_sts(Cloud& cloud, const Call& call) {
 
 net::HttpResponse serve_web_identity(Cloud& cloud, const net::HttpRequest& request,
                                      const std::string& request_id, bool tls) {
-    const auto form = Form::parse(as_text(request.body));
+    const auto form = form_of(request);
     if (!form)
         return xml_error(malformed_form(), request_id);
     const Principal nobody;

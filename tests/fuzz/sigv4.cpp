@@ -52,6 +52,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     options.region = "us-east-1";
     options.service = "kms";
     options.sign_body_header = size % 2 == 0;
+    auto presigned = request;
+    if (aws::presign_sigv4(presigned, credentials(), options, kNow, 60)) {
+        require(verifies(presigned));
+        presigned.query += "&zz=1";
+        require(!verifies(presigned));
+    }
     if (!aws::sign_sigv4(request, credentials(), options, kNow))
         return 0;
     require(verifies(request));

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // aws-c-auth's signing suite, Signature Version 4: 38 requests, each signed in a header and in the query.
 //
-// Header form: everything, by sign_sigv4; what can be verified is verified too. Query form: canonical
-// request, string to sign and signature of the request as the suite sends it. Adding the X-Amz-* query
-// parameters and verifying them is no part of this project and not covered. Folded header lines, which the
+// Both forms are signed as the suite signs them (canonical request, string to sign, signature, signed
+// request), and verified; the seven that a service must refuse are refused. Folded header lines, which the
 // HTTP parser refuses, are unfolded by the test as RFC 9112 section 5.2 says.
 #include "aws/sigv4_parts.h"
 #include "crypto/hash.h"
@@ -153,7 +152,11 @@ TEST_F(SigV4Suite, every_request_is_signed_in_its_header_as_stated) {
     }
 }
 
-TEST_F(SigV4Suite, every_signed_request_is_verified) {
+class SigV4SuiteVerified : public SigV4Suite, public ::testing::WithParamInterface<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Forms, SigV4SuiteVerified,
+                         ::testing::Values("header-signed-request.txt", "query-signed-request.txt"));
+
+TEST_P(SigV4SuiteVerified, every_signed_request_is_verified_and_altered_refused) {
     int verified = 0, unsigned_token = 0, not_normalised = 0;
     for (const Case& c : cases_) {
         const auto lookup = [&](const std::string&,
@@ -161,7 +164,8 @@ TEST_F(SigV4Suite, every_signed_request_is_verified) {
             EXPECT_EQ(token, c.credentials.session_token.text(SecretAccess("compare it in a test")));
             return c.credentials.secret_access_key.clone();
         };
-        const auto identity = verify_sigv4(c.request("header-signed-request.txt"), lookup, c.time);
+        const net::HttpRequest request = c.request(GetParam());
+        const auto identity = verify_sigv4(request, lookup, c.time);
         // A service demands that every X-Amz-* header is signed.
         if (c.options.omit_session_token) {
             EXPECT_FALSE(identity) << c.name;
@@ -178,6 +182,15 @@ TEST_F(SigV4Suite, every_signed_request_is_verified) {
         EXPECT_EQ(identity->access_key_id, "AKIDEXAMPLE");
         EXPECT_EQ(identity->region, "us-east-1");
         EXPECT_EQ(identity->service, "service");
+        auto altered = request;
+        altered.body.push_back('x');
+        EXPECT_FALSE(verify_sigv4(altered, lookup, c.time)) << c.name;
+        altered = request;
+        altered.query += altered.query.empty() ? "z=1" : "&z=1";
+        EXPECT_FALSE(verify_sigv4(altered, lookup, c.time)) << c.name;
+        altered = request;
+        altered.authority += ":1";
+        EXPECT_FALSE(verify_sigv4(altered, lookup, c.time)) << c.name;
         ++verified;
     }
     EXPECT_EQ(unsigned_token, 1);
@@ -185,9 +198,14 @@ TEST_F(SigV4Suite, every_signed_request_is_verified) {
     EXPECT_EQ(verified, 31);
 }
 
-TEST_F(SigV4Suite, every_request_signed_in_its_query_has_the_stated_signature) {
+TEST_F(SigV4Suite, every_request_is_signed_in_its_query_as_stated) {
     for (const Case& c : cases_) {
-        net::HttpRequest request = c.request("query-signed-request.txt");
+        net::HttpRequest request = c.request("request.txt");
+        const auto signed_ok = presign_sigv4(request, c.credentials, c.options, c.time, 3600);
+        ASSERT_TRUE(signed_ok) << c.name << ": " << signed_ok.error().describe();
+        const net::HttpRequest expected = c.request("query-signed-request.txt");
+        EXPECT_EQ(request.target, expected.target) << c.name;
+        EXPECT_EQ(request.headers.size(), expected.headers.size()) << c.name;
         const std::string signature = after(request.query, "&X-Amz-Signature=");
         // What is not signed: the signature itself, and a token that is added afterwards.
         auto cut = request.query.find("&X-Amz-Signature=");

@@ -8,6 +8,7 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { AssumeRoleCommand, AssumeRoleWithWebIdentityCommand, GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts";
 import * as sm from "@aws-sdk/client-secrets-manager";
+import { SignatureV4 } from "@smithy/signature-v4";
 import { fromContainerMetadata, fromHttp, fromInstanceMetadata, fromWebToken } from "@aws-sdk/credential-providers";
 import { redoubt, run, up } from "../lib.mjs";
 
@@ -194,6 +195,37 @@ test("STS takes a web identity that a registered provider signed, and no other",
   const viaChain = await fromWebToken({ roleArn, roleSessionName: "chain", webIdentityToken: oidc.token("ES256"),
     clientConfig: { region: ready.region, endpoint: ready.devcloud.sts } })();
   assert.match(viaChain.accessKeyId, /^ASIA/);
+});
+
+// As EKS's tokens and Vault's AWS login do it.
+test("STS says who signed a URL, until it expires or a byte of it changes", async () => {
+  class Sha256 {
+    constructor(secret) { this.hash = secret ? crypto.createHmac("sha256", secret) : crypto.createHash("sha256"); }
+    update(data) { this.hash.update(data); }
+    async digest() { return this.hash.digest(); }
+  }
+  const { protocol, hostname, port } = new URL(ready.devcloud.sts);
+  const presign = async (options) => {
+    const signer = new SignatureV4({ service: "sts", region: ready.region, credentials: userKeys, sha256: Sha256 });
+    const { query } = await signer.presign({ method: "GET", protocol, hostname, port: Number(port), path: "/",
+      headers: { host: `${hostname}:${port}`, "x-k8s-aws-id": "cluster" },
+      query: { Action: "GetCallerIdentity", Version: "2011-06-15" } }, options);
+    return `${ready.devcloud.sts}/?${new URLSearchParams(query)}`.replaceAll("+", "%20");
+  };
+  const ask = async (url, id = "cluster") => {
+    const answer = await fetch(url, { headers: { "x-k8s-aws-id": id } });
+    return { status: answer.status, text: await answer.text() };
+  };
+  const url = await presign({ expiresIn: 60, unhoistableHeaders: new Set(["x-k8s-aws-id"]) });
+  const good = await ask(url);
+  assert.equal(good.status, 200, good.text);
+  assert.match(good.text, /<Arn>arn:aws:iam::000000000000:user\/alice<\/Arn>/);
+  assert.equal((await ask(url, "another")).status, 403);
+  assert.match((await ask(url.replace("2011-06-15", "2011-06-16"))).text, /<Code>SignatureDoesNotMatch<\/Code>/);
+  const old = await presign({ expiresIn: 60, signingDate: new Date(Date.now() - 61_000) });
+  const expired = await ask(old);
+  assert.equal(expired.status, 403, expired.text);
+  assert.match(expired.text, /Signature expired/);
 });
 
 test("the SDK's providers take credentials of IMDSv2 and of both container endpoints", async () => {

@@ -78,6 +78,87 @@ TEST(SigV4, what_was_signed_verifies) {
     EXPECT_EQ(request.header("x-amz-security-token"), text_of(test_credentials().session_token));
 }
 
+net::HttpRequest presigned(std::int64_t expires = 60, bool with_token = true) {
+    auto request = make_request();
+    request.query = "Action=GetCallerIdentity&Version=2011-06-15";
+    request.has_query = true;
+    request.target = request.path + "?" + request.query;
+    const auto result = presign_sigv4(request, test_credentials(with_token), make_options(), kNow, expires);
+    EXPECT_TRUE(result) << (result ? "" : result.error().describe());
+    return request;
+}
+
+TEST(SigV4, a_presigned_request_verifies_until_it_expires) {
+    for (const bool with_token : {true, false}) {
+        const auto request = presigned(900, with_token);
+        const auto identity = verify_sigv4(request, look_up, kNow);
+        ASSERT_TRUE(identity) << identity.error().message;
+        EXPECT_EQ(identity->access_key_id, test_credentials().access_key_id);
+        EXPECT_EQ(request.headers.size(), make_request().headers.size());
+        EXPECT_EQ(verify(request, kNow + 900'000), "ok");
+        EXPECT_EQ(verify(request, kNow + 900'001), kInvalid);
+        EXPECT_EQ(verify(request, kNow - 301'000), kInvalid);
+    }
+    EXPECT_EQ(verify(presigned(1), kNow + 1'001), kInvalid) << "the five minutes are no grace";
+}
+
+TEST(SigV4, a_presigned_request_altered_in_any_byte_is_refused) {
+    const auto request = presigned();
+    ASSERT_EQ(verify(request), "ok");
+    for (std::size_t at = 0; at < request.query.size(); ++at) {
+        auto altered = request;
+        altered.query[at] = altered.query[at] == 'x' ? 'y' : 'x'; // not 'b': %2B and %2b are one byte
+        EXPECT_NE(verify(altered), "ok") << at << " " << altered.query;
+        altered = request;
+        altered.query.erase(at, 1);
+        EXPECT_NE(verify(altered), "ok") << at << " " << altered.query;
+    }
+    for (std::size_t at = 0; at < request.body.size(); ++at) {
+        auto altered = request;
+        altered.body[at] ^= 1;
+        EXPECT_EQ(verify(altered), kInvalid) << at;
+    }
+    for (std::size_t i = 0; i < 2; ++i) { // the third is user-agent
+        auto altered = request;
+        altered.headers[i].value += "x";
+        EXPECT_EQ(verify(altered), kInvalid) << i;
+    }
+}
+
+TEST(SigV4, a_presigned_query_is_read_strictly) {
+    const auto with = [](std::string_view what, std::string_view by) {
+        auto request = presigned();
+        replace(request.query, what, by);
+        return verify(request);
+    };
+    EXPECT_EQ(with("X-Amz-Expires=60", "X-Amz-Expires=0"), kIncomplete);
+    EXPECT_EQ(with("X-Amz-Expires=60", "X-Amz-Expires=060"), kIncomplete);
+    EXPECT_EQ(with("X-Amz-Expires=60", "X-Amz-Expires=604801"), kIncomplete);
+    EXPECT_EQ(with("X-Amz-Expires=60", "X-Amz-Expires=-1"), kIncomplete);
+    EXPECT_EQ(with("X-Amz-Expires=60", "X-Amz-Expires"), kIncomplete);
+    EXPECT_EQ(with("X-Amz-Expires=60", "X-Amz-Expires=60&X-Amz-Expires=60"), kIncomplete);
+    EXPECT_EQ(with("AWS4-HMAC-SHA256", "AWS4-HMAC-SHA1"), kIncomplete);
+    EXPECT_EQ(with("%2Faws4_request", "%2Faws4_requests"), kIncomplete);
+    EXPECT_EQ(with("X-Amz-Signature=", "X-Amz-Signature=A"), kIncomplete);
+    EXPECT_EQ(with("&X-Amz-Date=20260101T000000Z", ""), kIncomplete);
+    EXPECT_EQ(with("X-Amz-SignedHeaders=content-type%3Bhost", "X-Amz-SignedHeaders=host"), kInvalid);
+    auto both = presigned();
+    both.headers.push_back({"authorization", "AWS4-HMAC-SHA256 x"});
+    EXPECT_EQ(verify(both), kIncomplete);
+    auto two_tokens = presigned();
+    two_tokens.headers.push_back({"x-amz-security-token", "t"});
+    EXPECT_EQ(verify(two_tokens), kIncomplete);
+}
+
+TEST(SigV4, presigning_refuses_what_it_could_not_verify) {
+    auto again = presigned();
+    EXPECT_FALSE(presign_sigv4(again, test_credentials(), make_options(), kNow, 60));
+    for (const std::int64_t seconds : {std::int64_t{-1}, std::int64_t{0}, std::int64_t{604'801}}) {
+        auto request = make_request();
+        EXPECT_FALSE(presign_sigv4(request, test_credentials(), make_options(), kNow, seconds)) << seconds;
+    }
+}
+
 TEST(SigV4, signs_all_but_what_proxies_change) {
     auto request = make_request();
     for (const char* name : {"connection", "expect", "transfer-encoding", "x-amzn-trace-id"})
