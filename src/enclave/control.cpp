@@ -306,8 +306,7 @@ void Enclave::renew(OpenVault& vault, UnixMs now) {
 }
 
 void Enclave::maintain() {
-    constexpr std::int64_t kClockRefreshMs = 60'000;
-    if (clock_.age_ms() > kClockRefreshMs)
+    if (clock_.age_ms() >= options_.clock_refresh_ms)
         if (const auto status = clock_.refresh(attestor_); !status)
             log(LogLevel::Error, "the trusted time cannot be refreshed",
                 {{"code", code_name(status.error().code)}});
