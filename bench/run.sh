@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Signatures a second over HTTPS beside raw libsecp256k1, on this machine, in one run. SECONDS_EACH: length of each window.
+# Signatures a second beside raw libsecp256k1, on this machine, in one run: the enclave's code alone for each kind of
+# signature, then the whole way over HTTPS. SECONDS_EACH: length of each window.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$(mktemp -d "${TMPDIR:-/tmp}/redoubt-bench-XXXXXX")
@@ -18,4 +19,6 @@ for _ in $(seq 1 600); do
     kill -0 "$up_pid" 2>/dev/null || { echo "redoubt up ended early" >&2; exit 1; }
     sleep 0.1
 done
+build/release/bin/ethereum_bench
+echo
 build/release/bin/sign_bench --ready-file "$folder/bench.json" --seconds "${SECONDS_EACH:-5}" "$@"

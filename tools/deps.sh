@@ -45,7 +45,7 @@ case ${1:-build} in
 esac
 
 packages=(g++ cmake ninja-build make pkg-config libssl-dev libsecp256k1-dev libsqlite3-dev libcli11-dev nlohmann-json3-dev
-  libyaml-cpp-dev libgtest-dev zlib1g-dev ccache git curl ca-certificates clang-format awscli)
+  libyaml-cpp-dev libgtest-dev zlib1g-dev ccache git curl ca-certificates clang-format valgrind awscli)
 found=$(node_major node || true)
 [ "${found:-0}" -ge 18 ] || packages+=(nodejs)
 command -v npm >/dev/null || packages+=(npm)

@@ -1,68 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "api/operation.h"
-
-#include <algorithm>
-#include <cctype>
+#include "api/operation_parts.h"
 
 namespace redoubt::api {
 
 namespace {
 
 constexpr std::size_t kMaxSecretId = 2048; // Secrets Manager: SecretId
-constexpr json::Limits kBodyLimits{.bytes = 1 << 20, .depth = 32, .values = 1 << 16};
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
-    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
-               return std::tolower(static_cast<unsigned char>(x)) ==
-                      std::tolower(static_cast<unsigned char>(y));
-           });
-}
-
-std::string_view trimmed(std::string_view text) noexcept {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t'))
-        text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t'))
-        text.remove_suffix(1);
-    return text;
-}
-
-// application/json, with no parameter or charset=utf-8.
-Status need_json(std::string_view content_type, bool may_be_absent) {
-    if (content_type.empty() && may_be_absent)
-        return {};
-    const std::size_t semicolon = content_type.find(';');
-    const std::string_view type = trimmed(content_type.substr(0, semicolon));
-    std::string_view parameter;
-    if (semicolon != std::string_view::npos)
-        parameter = trimmed(content_type.substr(semicolon + 1));
-    if (!equal_ignoring_case(type, "application/json") ||
-        !(parameter.empty() || equal_ignoring_case(parameter, "charset=utf-8")))
-        return fail(Code::UnsupportedMedia, "send the body as content-type: application/json");
-    return {};
-}
-
-Status need_method(const Request& request, std::string_view method, FixedText text) {
-    if (request.method != method)
-        return fail(Code::MethodNotAllowed, text);
-    return {};
-}
-
-Status no_query(const Request& request) {
-    if (request.has_query)
-        return fail(Code::UnknownField, "this route takes no query; remove it");
-    return {};
-}
-
-Result<Bytes> parse_nonce(std::string_view text) {
-    if (text.starts_with("0x"))
-        text.remove_prefix(2);
-    if (text.empty() || text.size() > 2 * kMaxNonce)
-        return fail(Code::InvalidField, "nonce must be 1 to 512 bytes in hexadecimal");
-    auto bytes = from_hex(text);
-    if (!bytes)
-        return fail(Code::InvalidField, "nonce must be 1 to 512 bytes in hexadecimal");
-    return std::move(*bytes);
-}
 
 Status no_body(const Request& request) {
     if (!request.body.empty())
@@ -81,15 +24,6 @@ Result<std::optional<Bytes>> nonce_query(const Request& request) {
     return nonce;
 }
 
-Result<json::Value> parse_body(const Request& request, json::Document& scratch) {
-    if (request.body.empty())
-        return fail(Code::BadJson, "the request has no body; send a JSON object");
-    REDOUBT_TRY(const json::Value body, scratch.parse(request.body, kBodyLimits));
-    if (!body.is_object())
-        return fail(Code::BadJson, "the body must be a JSON object");
-    return body;
-}
-
 Result<Operation> create_key(const Request& request, json::Document& scratch) {
     REDOUBT_CHECK(no_query(request));
     CreateKey out;
@@ -97,46 +31,25 @@ Result<Operation> create_key(const Request& request, json::Document& scratch) {
         return out;
     REDOUBT_CHECK(need_json(request.content_type, false));
     REDOUBT_TRY(const json::Value body, parse_body(request, scratch));
-    REDOUBT_CHECK(json::check_members(body, {"exportable", "nonce"}));
-    if (const auto exportable = body.get("exportable")) {
-        if (!exportable->is_bool())
-            return fail(Code::InvalidField, "exportable must be true or false");
-        out.exportable = exportable->boolean();
-    }
-    if (const auto nonce = body.get("nonce")) {
-        if (!nonce->is_string())
-            return fail(Code::InvalidField, "nonce must be 1 to 512 bytes in hexadecimal");
-        REDOUBT_TRY(out.nonce, parse_nonce(nonce->text()));
-    }
+    REDOUBT_CHECK(json::check_members(body, {"exportable", "hd", "nonce", "raw_signing"}));
+    REDOUBT_TRY(out.exportable, optional_bool(body, "exportable", "exportable must be true or false"));
+    REDOUBT_TRY(out.hd, optional_bool(body, "hd", "hd must be true or false"));
+    REDOUBT_TRY(out.raw_signing, optional_bool(body, "raw_signing", "raw_signing must be true or false"));
+    REDOUBT_TRY(out.nonce, optional_nonce(body));
     return out;
-}
-
-Result<Operation> sign_transaction(const Request& request, std::string_view key_id, json::Document& scratch) {
-    REDOUBT_CHECK(need_method(request, "POST", "signing is a POST"));
-    REDOUBT_CHECK(no_query(request));
-    REDOUBT_CHECK(need_json(request.content_type, false));
-    REDOUBT_TRY(const json::Value body, parse_body(request, scratch));
-    REDOUBT_CHECK(json::check_members(body, {"transaction"}));
-    const auto transaction = body.get("transaction");
-    if (!transaction)
-        return fail(Code::MissingField, "the body needs a member transaction");
-    REDOUBT_TRY(auto parsed, ethereum::transaction_from_json(*transaction));
-    return SignTransaction{key_id, std::move(parsed)};
 }
 
 Result<Operation> keys_route(const Request& request, json::Document& scratch) {
     constexpr std::string_view kPrefix = "/v1/keys/";
-    constexpr std::string_view kSign = "/sign-transaction";
     if (request.path == "/v1/keys") {
         REDOUBT_CHECK(need_method(request, "POST", "keys are created with POST and listed with GET"));
         return create_key(request, scratch);
     }
     std::string_view id = request.path.substr(kPrefix.size());
-    if (id.ends_with(kSign)) {
-        id.remove_suffix(kSign.size());
-        if (!id.empty() && id.find('/') == std::string_view::npos)
-            return sign_transaction(request, id, scratch);
-    } else if (!id.empty() && id.find('/') == std::string_view::npos) {
+    const std::size_t slash = id.find('/');
+    if (slash != std::string_view::npos && slash != 0)
+        return key_action(request, id.substr(0, slash), id.substr(slash + 1), scratch);
+    if (!id.empty() && slash == std::string_view::npos) {
         REDOUBT_CHECK(need_method(request, "GET", "a key is shown with GET"));
         REDOUBT_CHECK(no_body(request));
         REDOUBT_TRY(auto nonce, nonce_query(request));

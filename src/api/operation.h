@@ -4,7 +4,11 @@
 #pragma once
 
 #include "base/json.h"
+#include "crypto/bip32.h"
+#include "ethereum/abi.h"
+#include "ethereum/message.h"
 #include "ethereum/transaction_json.h"
+#include "ethereum/typed_data.h"
 
 #include <string>
 #include <variant>
@@ -13,17 +17,52 @@ namespace redoubt::api {
 
 inline constexpr std::size_t kMaxNonce = 512; // bytes; what an attestation document can carry
 
-struct CreateKey { // POST /v1/keys
+struct CreateKey {   // POST /v1/keys
+    bool hd = false; // a BIP-32 seed instead of one key
     bool exportable = false;
-    Bytes nonce; // for the attested statement; may be empty
+    bool raw_signing = false; // may sign bytes and digests as they are: a grant of the whole account
+    Bytes nonce;              // for the attested statement; may be empty
 };
 struct DescribeKey { // GET /v1/keys/{id}[?nonce=HEX]
     std::string_view key_id;
     std::optional<Bytes> nonce; // present: an attested statement is wanted
 };
-struct SignTransaction { // POST /v1/keys/{id}/sign-transaction
+// The key of a signature: a key, or below an HD key's seed the one at `path`.
+struct Signer {
     std::string_view key_id;
+    std::optional<crypto::HdPath> path;
+};
+struct SignTransaction { // POST /v1/keys/{id}/sign-transaction
+    Signer signer;
     ethereum::ParsedTransaction transaction;
+    std::vector<ethereum::abi::Function> functions; // to decode the calldata with, for the reply
+};
+struct SignMessage { // POST /v1/keys/{id}/sign-message
+    Signer signer;
+    Bytes message;
+    std::optional<ethereum::Address> validator; // EIP-191 version 0x00; without it 0x45, personal_sign
+};
+struct SignTypedData { // POST /v1/keys/{id}/sign-typed-data
+    Signer signer;
+    ethereum::TypedDataDigest typed_data;
+};
+struct SignAuthorization { // POST /v1/keys/{id}/sign-authorization
+    Signer signer;
+    ethereum::Authorization authorization;
+};
+struct SignHash { // POST /v1/keys/{id}/sign-hash, with the raw signing grant
+    Signer signer;
+    Hash32 hash;
+};
+struct SignData { // POST /v1/keys/{id}/sign-data: keccak256 of bytes, with the raw signing grant
+    Signer signer;
+    Bytes data;
+};
+inline constexpr std::uint32_t kMaxDerived = 1000; // addresses a request
+struct DeriveAddresses {                           // POST /v1/keys/{id}/derive
+    std::string_view key_id;
+    std::vector<crypto::HdPath> paths; // 1 … kMaxDerived
+    Bytes nonce;
 };
 struct Attest { // GET /v1/attestation?nonce=HEX
     Bytes nonce;
@@ -41,8 +80,9 @@ struct ReferenceGenerateKey { // POST /generate_key
     std::string_view kms_key_id;
 };
 
-using Operation = std::variant<CreateKey, DescribeKey, SignTransaction, Attest, ReferenceSignTransaction,
-                               ReferenceSignHash, ReferenceGenerateKey>;
+using Operation = std::variant<CreateKey, DescribeKey, SignTransaction, SignMessage, SignTypedData,
+                               SignAuthorization, SignHash, SignData, DeriveAddresses, Attest,
+                               ReferenceSignTransaction, ReferenceSignHash, ReferenceGenerateKey>;
 
 struct Request {
     std::string_view method, path, query;

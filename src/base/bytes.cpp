@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/bytes.h"
 
+#include "base/declassify.h"
+
 #include <openssl/crypto.h>
 
 namespace redoubt {
@@ -10,14 +12,16 @@ namespace {
 constexpr char kHexDigits[] = "0123456789abcdef";
 constexpr char kBase64Digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+// A digit's value, or a negative number. Without a branch or a look-up: private keys are written in
+// hexadecimal, too.
 int hex_value(char c) noexcept {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
+    const int digit = c - '0';
+    const int letter = (c | 0x20) - 'a';
+    // All ones where 0 ≤ x ≤ most, else zero: the sign of x | (most - x), spread.
+    const auto within = [](int x, int most) { return ~((x | (most - x)) >> 31); };
+    const int is_digit = within(digit, 9);
+    const int is_letter = within(letter, 5);
+    return (digit & is_digit) | ((letter + 10) & is_letter) | ~(is_digit | is_letter);
 }
 
 int base64_value(char c) noexcept {
@@ -69,14 +73,14 @@ std::string to_hex0x(ByteView bytes) {
 bool from_hex_exact(std::string_view text, std::span<std::uint8_t> out) noexcept {
     if (text.size() != out.size() * 2)
         return false;
+    int seen = 0; // negative when one digit was none
     for (std::size_t i = 0; i < out.size(); ++i) {
         const int high = hex_value(text[2 * i]);
         const int low = hex_value(text[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        out[i] = static_cast<std::uint8_t>(high << 4 | low);
+        seen |= high | low;
+        out[i] = static_cast<std::uint8_t>((high & 15) << 4 | (low & 15));
     }
-    return true;
+    return declassified(seen >= 0);
 }
 
 std::optional<Bytes> from_hex(std::string_view text) {
@@ -154,7 +158,8 @@ std::optional<Bytes> from_base64(std::string_view text) {
 }
 
 bool equal_constant_time(ByteView a, ByteView b) noexcept {
-    return a.size() == b.size() && (a.empty() || CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0);
+    return a.size() == b.size() &&
+           (a.empty() || declassified(CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0));
 }
 
 void append(Bytes& out, ByteView bytes) {

@@ -32,7 +32,8 @@ std::string to_hex0x(ByteView bytes);
 // demands a lower-case "0x". The empty string (or bare "0x") is the empty byte string.
 std::optional<Bytes> from_hex(std::string_view text);
 std::optional<Bytes> from_hex0x(std::string_view text);
-// As from_hex, and exactly out.size() bytes long.
+// As from_hex, and exactly out.size() bytes long. Constant-time in the digits: fit for secrets. Where it says
+// false, `out` is of no use.
 bool from_hex_exact(std::string_view text, std::span<std::uint8_t> out) noexcept;
 
 // RFC 4648 section 4 with padding. Decoding refuses white space, missing padding and non-zero trailing bits,
@@ -40,7 +41,7 @@ bool from_hex_exact(std::string_view text, std::span<std::uint8_t> out) noexcept
 std::string to_base64(ByteView bytes);
 std::optional<Bytes> from_base64(std::string_view text);
 
-// Constant-time in the contents; lengths are public.
+// Constant-time in the contents; lengths and the answer are public.
 bool equal_constant_time(ByteView a, ByteView b) noexcept;
 
 void append(Bytes& out, ByteView bytes);

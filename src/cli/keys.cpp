@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// redoubt key create|list|show. Create and show verify the enclave's attested statement before they print an
-// address.
+// redoubt key create|list|show|derive. All but list verify the enclave's attested statement before they print
+// an address.
 #include "base/json.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "crypto/bip32.h"
 #include "crypto/random.h"
 
 #include <CLI/CLI.hpp>
@@ -17,9 +18,9 @@ namespace {
 struct Options {
     Connection connection;
     bool json = false;
-    bool exportable = false;
-    std::string key_id, after;
-    unsigned limit = 100;
+    bool exportable = false, hd = false, raw_signing = false;
+    std::string key_id, after, path, account;
+    unsigned limit = 100, first = 0, count = 1;
 };
 
 void add_connection(CLI::App& command, Options& options) {
@@ -44,17 +45,27 @@ std::string text_of(const json::Value& object, std::string_view name) {
     return value && value->is_string() ? std::string(value->text()) : std::string();
 }
 
+struct Attested {
+    Bytes statement, document;
+    trust::Pins pins;
+};
+
+Result<Attested> attested(const Connection& connection, const json::Value& root, ByteView nonce) {
+    auto statement = from_base64(text_of(root, "statement"));
+    auto document = from_base64(text_of(root, "attestation"));
+    if (!statement || !document || statement->empty() || document->empty())
+        return fail(Code::AttestationInvalid, "the answer has no attested statement");
+    REDOUBT_TRY(auto pins, pins_for(connection, *document, nonce));
+    return Attested{std::move(*statement), std::move(*document), std::move(pins)};
+}
+
 // Checks the answer's statement; what is printed comes from the statement alone.
 Result<trust::KeyStatement> verified(const Connection& connection, const std::string& body, ByteView nonce) {
     json::Document document;
     REDOUBT_TRY(const auto root, document.parse(body));
-    const auto statement = from_base64(text_of(root, "statement"));
-    const auto attestation = from_base64(text_of(root, "attestation"));
-    if (!statement || !attestation || statement->empty() || attestation->empty())
-        return fail(Code::AttestationInvalid, "the answer has no attested statement");
-    REDOUBT_TRY(const trust::Pins pins, pins_for(connection, *attestation, nonce));
-    REDOUBT_TRY(auto parsed,
-                trust::verify_key_statement(as_text(*statement), *attestation, pins, system_time_ms()));
+    REDOUBT_TRY(const auto parts, attested(connection, root, nonce));
+    REDOUBT_TRY(auto parsed, trust::verify_key_statement(as_text(parts.statement), parts.document, parts.pins,
+                                                         system_time_ms()));
     if (text_of(root, "address") != parsed.address || text_of(root, "key_id") != parsed.key_id)
         return fail(Code::AttestationUntrusted,
                     "the answer names another address or key than the enclave attested");
@@ -75,6 +86,7 @@ void print(const trust::KeyStatement& statement, bool pinned, bool json) {
             .member("policy_digest", statement.policy_digest)
             .member("epoch", statement.epoch)
             .member("exportable", statement.exportable)
+            .member("raw_signing", statement.raw_signing)
             .member("attested", true)
             .member("pinned", pinned)
             .end_object();
@@ -82,11 +94,13 @@ void print(const trust::KeyStatement& statement, bool pinned, bool json) {
         return;
     }
     std::printf(
-        "key         %s\naddress     %s\nvault       %s\ncommitment  %s\npolicy      %s\nexportable  %s\n"
+        "key         %s\naddress     %s\nalgorithm   %s\nvault       %s\ncommitment  %s\npolicy      %s\n"
+        "exportable  %s\nraw signing %s\n"
         "attested    yes: the enclave's statement, its nonce and %s verify\n",
-        statement.key_id.c_str(), statement.address.c_str(), statement.vault_id.c_str(),
-        statement.vault_commitment.c_str(), statement.policy_digest.c_str(),
+        statement.key_id.c_str(), statement.address.c_str(), statement.algorithm.c_str(),
+        statement.vault_id.c_str(), statement.vault_commitment.c_str(), statement.policy_digest.c_str(),
         statement.exportable ? "yes" : "no",
+        statement.raw_signing ? "YES: signs any digest, a grant of the whole account" : "no",
         pinned ? "the pinned PCR0 and PCR16" : "the root (PCRs are NOT pinned)");
 }
 
@@ -97,10 +111,18 @@ Result<trust::KeyStatement> create(const Options& options) {
     json::Writer(body)
         .begin_object()
         .member("exportable", options.exportable)
+        .member("hd", options.hd)
+        .member("raw_signing", options.raw_signing)
         .member("nonce", to_hex(nonce))
         .end_object();
     REDOUBT_TRY(const auto answer, gateway.post("/v1/keys", body));
-    return verified(options.connection, answer.body, nonce);
+    REDOUBT_TRY(auto statement, verified(options.connection, answer.body, nonce));
+    // A host could have asked for another kind of key.
+    if (statement.exportable != options.exportable || statement.raw_signing != options.raw_signing ||
+        (statement.algorithm == "bip32-secp256k1") != options.hd)
+        return fail(Code::AttestationUntrusted,
+                    "the enclave attested a key of another kind than the one asked for; do not use it");
+    return statement;
 }
 
 Result<trust::KeyStatement> show(const Options& options) {
@@ -111,6 +133,54 @@ Result<trust::KeyStatement> show(const Options& options) {
     if (statement.key_id != options.key_id)
         return fail(Code::AttestationUntrusted, "the enclave attested another key than the one asked for");
     return statement;
+}
+
+Status derive(const Options& options) {
+    REDOUBT_TRY(auto gateway, Gateway::connect(options.connection));
+    const auto nonce = crypto::SystemRandom().array<32>();
+    std::vector<std::string> paths;
+    std::string body;
+    json::Writer writer(body);
+    writer.begin_object().member("nonce", to_hex(nonce));
+    if (!options.path.empty()) {
+        writer.member("path", options.path);
+        paths.push_back(options.path);
+    } else {
+        writer.member("account", options.account)
+            .member("first", std::uint64_t{options.first})
+            .member("count", std::uint64_t{options.count});
+        for (unsigned i = 0; i < options.count; ++i)
+            paths.push_back(options.account + "/" + std::to_string(options.first + i));
+    }
+    writer.end_object();
+    REDOUBT_TRY(const auto answer, gateway.post("/v1/keys/" + options.key_id + "/derive", body));
+    json::Document document;
+    REDOUBT_TRY(const auto root, document.parse(answer.body));
+    REDOUBT_TRY(const auto parts, attested(options.connection, root, nonce));
+    REDOUBT_TRY(const auto statement,
+                trust::verify_address_statement(as_text(parts.statement), parts.document, parts.pins,
+                                                system_time_ms()));
+    bool as_asked = statement.key_id == options.key_id && statement.addresses.size() == paths.size();
+    for (std::size_t i = 0; as_asked && i < paths.size(); ++i) {
+        const auto asked = crypto::parse_hd_path(paths[i]);
+        as_asked = asked && crypto::hd_path_text(*asked) == statement.addresses[i].path;
+    }
+    if (!as_asked)
+        return fail(Code::AttestationUntrusted,
+                    "the enclave attested other addresses than the ones asked for");
+    if (options.json) {
+        std::string out;
+        json::Writer json(out);
+        json.begin_object().member("key_id", statement.key_id).key("addresses").begin_array();
+        for (const auto& [path, address] : statement.addresses)
+            json.begin_object().member("path", path).member("address", address).end_object();
+        json.end_array().member("attested", true).end_object();
+        std::printf("%s\n", out.c_str());
+        return {};
+    }
+    for (const auto& [path, address] : statement.addresses)
+        std::printf("%s  %s\n", address.c_str(), path.c_str());
+    return {};
 }
 
 Status list(const Options& options) {
@@ -147,7 +217,7 @@ int finish(const Options& options, const Result<trust::KeyStatement>& statement)
 } // namespace
 
 void add_keys(CLI::App& app, Context& context) {
-    auto* key = app.add_subcommand("key", "create, list and show keys");
+    auto* key = app.add_subcommand("key", "create, list, show and derive keys");
     key->require_subcommand(1);
 
     auto* create_command =
@@ -156,6 +226,10 @@ void add_keys(CLI::App& app, Context& context) {
     add_connection(*create_command, *options);
     create_command->add_flag("--exportable", options->exportable,
                              "the key may later be exported (default: never)");
+    create_command->add_flag("--hd", options->hd,
+                             "draw a BIP-32 seed: one record, keys for any path (redoubt key derive)");
+    create_command->add_flag("--raw-signing", options->raw_signing,
+                             "the key may sign any digest: a grant of the whole account (default: never)");
     create_command->footer(
         "Example: redoubt key create --ready-file ready.json\n"
         "The address is shown only if the enclave's statement verifies against the pinned PCR0 and PCR16.");
@@ -164,6 +238,31 @@ void add_keys(CLI::App& app, Context& context) {
             context.exit_code = report(status.error(), options->json);
         else
             context.exit_code = finish(*options, create(*options));
+    });
+
+    auto* derive_command =
+        key->add_subcommand("derive", "show addresses below an HD key, as the enclave attests them");
+    auto derive_options = std::make_shared<Options>();
+    add_connection(*derive_command, *derive_options);
+    derive_command->add_option("key", derive_options->key_id, "key id, key-…")->required();
+    auto* path = derive_command->add_option("--path", derive_options->path, "one path, m/44'/60'/0'/0/7");
+    auto* account = derive_command->add_option("--account", derive_options->account,
+                                               "a range below this path, m/44'/60'/0'/0");
+    path->excludes(account);
+    derive_command->add_option("--first", derive_options->first, "first index of the range")
+        ->needs(account)
+        ->check(CLI::Range(0u, 2'147'483'647u));
+    derive_command->add_option("--count", derive_options->count, "how many")
+        ->needs(account)
+        ->check(CLI::Range(1u, 1000u));
+    derive_command->footer("Example: redoubt key derive key-… --account \"m/44'/60'/0'/0\" --count 10");
+    derive_command->callback([&context, derive_options] {
+        auto status = complete(derive_options->connection);
+        if (status && derive_options->path.empty() && derive_options->account.empty())
+            status = fail(Code::Usage, "give --path or --account");
+        if (status)
+            status = derive(*derive_options);
+        context.exit_code = status ? kExitOk : report(status.error(), derive_options->json);
     });
 
     auto* list_command = key->add_subcommand("list", "list the keys in the gateway's store");

@@ -7,6 +7,7 @@
 #include <openssl/params.h>
 
 #include <algorithm>
+#include <climits>
 
 namespace redoubt::crypto {
 
@@ -30,6 +31,11 @@ const EVP_MD* sha384_method() noexcept {
     return method;
 }
 
+const EVP_MD* sha512_method() noexcept {
+    static const EVP_MD* const method = fetch("SHA512");
+    return method;
+}
+
 template<std::size_t N>
 ByteArray<N> digest(const EVP_MD* method, std::initializer_list<ByteView> parts) noexcept {
     const DigestContext context(EVP_MD_CTX_new());
@@ -50,24 +56,32 @@ void set_key(EVP_MAC_CTX* context, ByteView key, const OSSL_PARAM* params) noexc
 }
 
 // An HMAC context with its digest chosen; callers copy it and set their key in the copy.
-const EVP_MAC_CTX* hmac_model() noexcept {
-    static const EVP_MAC_CTX* const model = [] {
-        EVP_MAC* method = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
-        require_openssl(method != nullptr);
-        EVP_MAC_CTX* context = EVP_MAC_CTX_new(method);
-        EVP_MAC_free(method);
-        require_openssl(context != nullptr);
-        char digest_name[] = "SHA256";
-        const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest_name, 0),
-                                     OSSL_PARAM_construct_end()};
-        set_key(context, {}, params);
-        return context;
-    }();
+const EVP_MAC_CTX* hmac_model(std::string digest_name) noexcept {
+    EVP_MAC* method = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
+    require_openssl(method != nullptr);
+    EVP_MAC_CTX* context = EVP_MAC_CTX_new(method);
+    EVP_MAC_free(method);
+    require_openssl(context != nullptr);
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest_name.data(), 0),
+        OSSL_PARAM_construct_end()};
+    set_key(context, {}, params);
+    return context;
+}
+
+const EVP_MAC_CTX* hmac_sha256_model() noexcept {
+    static const EVP_MAC_CTX* const model = hmac_model("SHA256");
     return model;
 }
 
-void hmac(ByteView key, std::initializer_list<ByteView> parts, std::span<std::uint8_t, 32> out) noexcept {
-    const MacContext context(EVP_MAC_CTX_dup(hmac_model()));
+const EVP_MAC_CTX* hmac_sha512_model() noexcept {
+    static const EVP_MAC_CTX* const model = hmac_model("SHA512");
+    return model;
+}
+
+void hmac(const EVP_MAC_CTX* model, ByteView key, std::initializer_list<ByteView> parts,
+          std::span<std::uint8_t> out) noexcept {
+    const MacContext context(EVP_MAC_CTX_dup(model));
     require_openssl(context != nullptr);
     set_key(context.get(), key, nullptr);
     for (const ByteView part : parts)
@@ -97,7 +111,13 @@ Hash48 sha384(std::initializer_list<ByteView> parts) noexcept {
 
 Hash32 hmac_sha256(ByteView key, ByteView data) noexcept {
     Hash32 out;
-    hmac(key, {data}, out);
+    hmac(hmac_sha256_model(), key, {data}, out);
+    return out;
+}
+
+Secret hmac_sha512(ByteView key, std::initializer_list<ByteView> parts) {
+    Secret out(64);
+    hmac(hmac_sha512_model(), key, parts, out.mutable_view(SecretAccess("write an HMAC")));
     return out;
 }
 
@@ -105,7 +125,7 @@ Secret hkdf_sha256(ByteView input_key, ByteView salt, ByteView info, std::size_t
     require_openssl(size <= 255 * 32);
     // An absent salt is 32 zero bytes (RFC 5869, 2.2), which HMAC's own padding makes of an empty key.
     Hash32 extracted;
-    hmac(salt, {input_key}, extracted);
+    hmac(hmac_sha256_model(), salt, {input_key}, extracted);
 
     Secret out(size);
     const auto okm = out.mutable_view(SecretAccess("derive a key with HKDF"));
@@ -113,13 +133,27 @@ Secret hkdf_sha256(ByteView input_key, ByteView salt, ByteView info, std::size_t
     ByteView previous; // T(0) is empty
     std::uint8_t counter = 1;
     for (std::size_t at = 0; at < size; at += block.size(), ++counter) {
-        hmac(extracted, {previous, info, {&counter, 1}}, block);
+        hmac(hmac_sha256_model(), extracted, {previous, info, {&counter, 1}}, block);
         previous = block;
         std::copy_n(block.begin(), std::min(block.size(), size - at),
                     okm.begin() + static_cast<std::ptrdiff_t>(at));
     }
     wipe(extracted);
     wipe(block);
+    return out;
+}
+
+Secret pbkdf2_sha512(ByteView password, ByteView salt, std::uint32_t rounds, std::size_t size) {
+    constexpr std::size_t kMost = INT_MAX; // OpenSSL counts in int
+    require_openssl(rounds >= 1 && rounds <= kMost && size >= 1 && size <= kMost &&
+                    password.size() <= kMost && salt.size() <= kMost);
+    // OpenSSL takes a null password for the empty one, and a null salt for nothing at all.
+    Secret out(size);
+    const auto bytes = out.mutable_view(SecretAccess("derive a key with PBKDF2"));
+    require_openssl(PKCS5_PBKDF2_HMAC(reinterpret_cast<const char*>(password.data()),
+                                      static_cast<int>(password.size()), salt.empty() ? kNoKey : salt.data(),
+                                      static_cast<int>(salt.size()), static_cast<int>(rounds),
+                                      sha512_method(), static_cast<int>(size), bytes.data()) == 1);
     return out;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "crypto/secp256k1.h"
 
+#include "base/declassify.h"
+
 #include <secp256k1.h>
 #include <secp256k1_recovery.h>
 
@@ -47,7 +49,18 @@ bool recovered(const secp256k1_context* context, const Hash32& digest, const Sig
     return true;
 }
 
+std::unexpected<Error> out_of_range() {
+    return fail(Code::KeyInvalid, "the private key is not a number from 1 to n - 1 of secp256k1");
+}
+
 } // namespace
+
+ByteArray<33> compressed(const PublicKey& key) noexcept {
+    ByteArray<33> out;
+    out[0] = static_cast<std::uint8_t>(0x02 | (key.back() & 1));
+    std::copy_n(key.begin(), 32, out.begin() + 1);
+    return out;
+}
 
 Secp256k1::Secp256k1(const Hash32& seed) : context_(secp256k1_context_create(SECP256K1_CONTEXT_NONE)) {
     blind(seed);
@@ -66,32 +79,44 @@ void Secp256k1::blind(const Hash32& seed) {
 
 bool Secp256k1::valid_key(const Secret& key) const noexcept {
     return key.size() == kKeySize &&
-           secp256k1_ec_seckey_verify(context_,
-                                      key.view(SecretAccess("check a private key's range")).data()) == 1;
+           declassified(secp256k1_ec_seckey_verify(
+                            context_, key.view(SecretAccess("check a private key's range")).data()) == 1);
 }
 
 Result<PublicKey> Secp256k1::public_key(const Secret& key) const {
     secp256k1_pubkey point;
     if (key.size() != kKeySize ||
-        secp256k1_ec_pubkey_create(context_, &point,
-                                   key.view(SecretAccess("derive the public key")).data()) != 1)
-        return fail(Code::KeyInvalid, "the private key is not a number from 1 to n - 1 of secp256k1");
+        !declassified(secp256k1_ec_pubkey_create(
+                          context_, &point, key.view(SecretAccess("derive the public key")).data()) == 1))
+        return out_of_range();
     return serialized(context_, point);
+}
+
+Result<Secret> Secp256k1::add_keys(const Secret& key, const Secret& tweak) const {
+    if (key.size() != kKeySize || tweak.size() != kKeySize)
+        return fail(Code::KeyInvalid, "keys are added as numbers of 32 bytes");
+    Secret sum = key.clone();
+    // It refuses a key that is not valid, a tweak of n or more, and a sum of zero, and zeroes the key then.
+    if (!declassified(secp256k1_ec_seckey_tweak_add(
+                          context_, sum.mutable_view(SecretAccess("add two private keys")).data(),
+                          tweak.view(SecretAccess("add two private keys")).data()) == 1))
+        return fail(Code::KeyInvalid, "the sum of the two keys is not a private key of secp256k1");
+    return sum;
 }
 
 Result<Signature> Secp256k1::sign(const Secret& key, const Hash32& digest) const {
     if (!valid_key(key))
-        return fail(Code::KeyInvalid, "the private key is not a number from 1 to n - 1 of secp256k1");
+        return out_of_range();
     secp256k1_ecdsa_recoverable_signature made;
-    if (secp256k1_ecdsa_sign_recoverable(context_, &made, digest.data(),
-                                         key.view(SecretAccess("sign a digest")).data(),
-                                         secp256k1_nonce_function_rfc6979, nullptr) != 1)
+    if (!declassified(secp256k1_ecdsa_sign_recoverable(context_, &made, digest.data(),
+                                                       key.view(SecretAccess("sign a digest")).data(),
+                                                       secp256k1_nonce_function_rfc6979, nullptr) == 1))
         return fail(Code::SigningFailed, "signing failed inside the library; try again");
     std::uint8_t compact[64];
     int recovery_id = 0;
     secp256k1_ecdsa_recoverable_signature_serialize_compact(context_, compact, &recovery_id, &made);
     // 2 and 3 say that R's x was n or more, one nonce in 2^127. Ethereum has no way to write that.
-    if (recovery_id > 1)
+    if (declassified(recovery_id > 1))
         return fail(Code::SigningFailed, "this digest has no signature that Ethereum can express");
     Signature out;
     std::memcpy(out.r.data(), compact, 32);

@@ -13,6 +13,9 @@ namespace redoubt::crypto {
 
 using PublicKey = ByteArray<64>; // x ‖ y, big-endian, without the 0x04
 
+// SEC 1, 2.3.3: 0x02 or 0x03 by y's parity, then x.
+ByteArray<33> compressed(const PublicKey& key) noexcept;
+
 struct Signature {
     Hash32 r, s;           // big-endian; s ≤ n/2
     std::uint8_t y_parity; // 0 or 1: parity of R's y after s was made low
@@ -34,6 +37,9 @@ class Secp256k1 {
     bool valid_key(const Secret& key) const noexcept;
     // Error: KeyInvalid.
     Result<PublicKey> public_key(const Secret& key) const;
+    // (key + tweak) mod n, for BIP-32. The tweak is 32 bytes, below n; it may be zero. Error: KeyInvalid,
+    // also where the sum is zero.
+    Result<Secret> add_keys(const Secret& key, const Secret& tweak) const;
     // Deterministic: the same key and digest give the same bytes everywhere. Error: KeyInvalid,
     // SigningFailed.
     Result<Signature> sign(const Secret& key, const Hash32& digest) const;

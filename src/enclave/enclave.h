@@ -28,7 +28,14 @@
 namespace redoubt::api {
 struct CreateKey;
 struct DescribeKey;
+struct Signer;
 struct SignTransaction;
+struct SignMessage;
+struct SignTypedData;
+struct SignAuthorization;
+struct SignHash;
+struct SignData;
+struct DeriveAddresses;
 struct Attest;
 struct ReferenceSignTransaction;
 struct ReferenceSignHash;
@@ -49,6 +56,7 @@ struct Options {
     std::map<std::string, net::Endpoint> kms_proxies; // by region; "" stands for every other region
     std::string tls_roots_pem;                        // the image's CA roots
     std::string endpoint_suffix;                      // development images only; empty: AWS's by partition
+    std::int64_t clock_refresh_ms = 60'000; // how long the NSM's time is carried on by this machine's clock
 };
 
 class Enclave {
@@ -87,11 +95,17 @@ class Enclave {
     Status ask_for_vault(const trust::Manifest& m, sealed::VaultRecord record);
     void renew(OpenVault& vault, UnixMs now);
 
-    // operations.cpp, reference_operations.cpp: what clients ask
+    // operations.cpp, signing.cpp, reference_operations.cpp: what clients ask
     MaybeReply request(ByteView payload, MayWait may_wait, std::int64_t waited_ms);
     MaybeReply run(const Asked& asked, const api::CreateKey& operation);
     MaybeReply run(const Asked& asked, const api::DescribeKey& operation);
     MaybeReply run(const Asked& asked, const api::SignTransaction& operation);
+    MaybeReply run(const Asked& asked, const api::SignMessage& operation);
+    MaybeReply run(const Asked& asked, const api::SignTypedData& operation);
+    MaybeReply run(const Asked& asked, const api::SignAuthorization& operation);
+    MaybeReply run(const Asked& asked, const api::SignHash& operation);
+    MaybeReply run(const Asked& asked, const api::SignData& operation);
+    MaybeReply run(const Asked& asked, const api::DeriveAddresses& operation);
     MaybeReply run(const Asked& asked, const api::Attest& operation);
     MaybeReply run(const Asked& asked, const api::ReferenceSignTransaction& operation);
     MaybeReply run(const Asked& asked, const api::ReferenceSignHash& operation);
@@ -103,6 +117,9 @@ class Enclave {
         MaybeReply reply;
     };
     KeyOrReply vault_key(const Asked& asked, std::string_view key_id);
+    KeyOrReply signing_key(const Asked& asked, const api::Signer& signer);
+    Result<std::shared_ptr<const OpenKey>> derive(const OpenKey& seed, const crypto::HdPath& path) const;
+    Status may_sign_raw(const OpenKey& key) const;
     Result<std::shared_ptr<const OpenKey>> open_sealed(const OpenVault& vault, const sealed::KeyId& id,
                                                        ByteView record, UnixMs now);
     KeyOrReply reference_key(const Asked& asked, std::string_view secret_id);
@@ -111,8 +128,7 @@ class Enclave {
     Status usable(const sealed::KeyHead& head) const;
 
     Result<crypto::Signature> sign(const OpenKey& key, const Hash32& digest) const;
-    wire::Reply signed_transaction(const OpenKey& key, const ethereum::ParsedTransaction& parsed,
-                                   bool reference_form);
+    Status check_transaction(const OpenKey& key, const ethereum::ParsedTransaction& parsed) const;
     Result<std::string> key_description(const OpenKey& key, const OpenVault& vault,
                                         const std::optional<Bytes>& nonce);
 

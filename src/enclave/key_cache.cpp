@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "enclave/key_cache.h"
 
+#include "base/cursor.h"
+#include "crypto/hash.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -72,6 +75,14 @@ Hash32 cache_id(const sealed::KeyId& id) noexcept {
     Hash32 out{};
     std::copy(id.begin(), id.end(), out.begin());
     return out;
+}
+
+Hash32 cache_id(const sealed::KeyId& id, const crypto::HdPath& path) {
+    Bytes indices;
+    Writer writer(indices);
+    for (const std::uint32_t index : path)
+        writer.u32(index);
+    return crypto::sha256({ByteView(id), ByteView(indices)});
 }
 
 } // namespace redoubt::enclave

@@ -3,7 +3,7 @@
 // it. Thread-safe.
 #pragma once
 
-#include "crypto/secp256k1.h"
+#include "crypto/bip32.h"
 #include "enclave/lease.h"
 #include "ethereum/address.h"
 #include "sealed/key_record.h"
@@ -16,7 +16,8 @@
 namespace redoubt::enclave {
 
 struct OpenKey {
-    Secret private_key;
+    Secret private_key; // of an HD key: the one at crypto::kDefaultHdPath
+    Secret seed;        // of an HD key; else empty
     crypto::PublicKey public_key;
     ethereum::Address address;
     sealed::KeyHead head; // of a vault key; default for reference keys
@@ -50,7 +51,9 @@ class KeyCache {
     UnixMs max_age_ms_ = 0;
 };
 
-// Cache ids: a vault key's id, and a reference ciphertext's digest.
+// Cache ids: a vault key's id, a digest of id and path for a key below a seed, and a reference ciphertext's
+// digest.
 Hash32 cache_id(const sealed::KeyId& id) noexcept;
+Hash32 cache_id(const sealed::KeyId& id, const crypto::HdPath& path);
 
 } // namespace redoubt::enclave

@@ -10,6 +10,12 @@ namespace redoubt::enclave {
 namespace {
 
 constexpr std::size_t kPrivateKeySize = 32;
+constexpr std::size_t kSeedSize = 32; // BIP-32 recommends 256 bits
+
+const crypto::HdPath& default_path() {
+    static const crypto::HdPath path = *crypto::parse_hd_path(crypto::kDefaultHdPath);
+    return path;
+}
 
 std::string_view header(const wire::Request& message, std::string_view name) noexcept {
     for (const auto& entry : message.headers)
@@ -81,11 +87,20 @@ Result<std::shared_ptr<const OpenKey>> Enclave::open_sealed(const OpenVault& vau
     if (opened.head.id != id)
         return fail(Code::RecordInvalid, "the sealed record is another key's");
     auto key = std::make_shared<OpenKey>();
-    REDOUBT_TRY(key->public_key, curve_->public_key(opened.private_key));
+    const bool hd = opened.head.algorithm == sealed::Algorithm::HdSecp256k1;
+    Secret private_key;
+    if (hd) {
+        REDOUBT_TRY(private_key, crypto::derive_hd_key(*curve_, opened.private_key, default_path()));
+    } else {
+        private_key = std::move(opened.private_key);
+    }
+    REDOUBT_TRY(key->public_key, curve_->public_key(private_key));
     key->address = ethereum::address_of(key->public_key);
     if (key->address != opened.head.address)
         return fail(Code::RecordInvalid, "the sealed record's address is not its key's");
-    key->private_key = std::move(opened.private_key);
+    key->private_key = std::move(private_key);
+    if (hd)
+        key->seed = std::move(opened.private_key);
     key->head = opened.head;
     key->lease = vault.lease;
     key->opened = now;
@@ -136,51 +151,6 @@ Enclave::KeyOrReply Enclave::vault_key(const Asked& asked, std::string_view key_
     return {std::move(key), std::nullopt};
 }
 
-Result<crypto::Signature> Enclave::sign(const OpenKey& key, const Hash32& digest) const {
-    REDOUBT_TRY(const auto signature, curve_->sign(key.private_key, digest));
-    // A fault in the arithmetic could reveal the key: a signature that does not verify stays here (design
-    // invariant 6).
-    if (manifest()->verify_before_release && !curve_->verify(key.public_key, digest, signature))
-        return fail(Code::SigningFailed, "the signature did not verify and was withheld");
-    return signature;
-}
-
-wire::Reply Enclave::signed_transaction(const OpenKey& key, const ethereum::ParsedTransaction& parsed,
-                                        bool reference_form) {
-    if (parsed.from && *parsed.from != key.address)
-        return refusal({Code::InvalidField, "from is not the address of the key that the request names"});
-    const ethereum::Transaction& transaction = parsed.transaction;
-    const auto signature = sign(key, ethereum::signing_hash(transaction));
-    if (!signature)
-        return refusal(signature.error());
-    const Bytes raw = ethereum::serialise(transaction, *signature);
-    const Hash32 hash = ethereum::transaction_hash(raw);
-    wire::Reply reply;
-    json::Writer writer(reply.body);
-    writer.begin_object();
-    if (reference_form) {
-        writer.member("transaction_signed", to_hex0x(raw)).member("transaction_hash", to_hex0x(hash));
-    } else {
-        writer.member("raw_transaction", to_hex0x(raw))
-            .member("hash", to_hex0x(hash))
-            .member("r", to_hex0x(signature->r))
-            .member("s", to_hex0x(signature->s))
-            .member("v", ethereum::to_quantity(ethereum::v_of(transaction, signature->y_parity)))
-            .member("y_parity", std::uint64_t{signature->y_parity})
-            .key("transaction");
-        ethereum::write_transaction_json(writer, transaction, key.address);
-    }
-    writer.end_object();
-    return reply;
-}
-
-std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignTransaction& operation) {
-    const KeyOrReply found = vault_key(asked, operation.key_id);
-    if (!found.key)
-        return found.reply;
-    return signed_transaction(*found.key, operation.transaction, false);
-}
-
 Result<std::string> Enclave::key_description(const OpenKey& key, const OpenVault& vault,
                                              const std::optional<Bytes>& nonce) {
     const sealed::KeyHead& head = key.head;
@@ -188,12 +158,13 @@ Result<std::string> Enclave::key_description(const OpenKey& key, const OpenVault
     statement.key_id = sealed::key_id_text(head.id);
     statement.address = ethereum::to_checksum(key.address);
     statement.public_key = to_hex0x(key.public_key);
-    statement.algorithm = "secp256k1";
+    statement.algorithm = sealed::algorithm_name(head.algorithm);
     statement.vault_id = sealed::vault_id_text(head.vault);
     statement.vault_commitment = to_hex(vault.record.commitment);
     statement.policy_digest = to_hex(head.policy_digest);
     statement.epoch = head.epoch;
     statement.exportable = (head.flags & sealed::kFlagExportable) != 0;
+    statement.raw_signing = (head.flags & sealed::kFlagRawSigning) != 0;
     std::string out;
     json::Writer writer(out);
     writer.begin_object()
@@ -206,6 +177,7 @@ Result<std::string> Enclave::key_description(const OpenKey& key, const OpenVault
         .member("policy_digest", statement.policy_digest)
         .member("epoch", statement.epoch)
         .member("exportable", statement.exportable)
+        .member("raw_signing", statement.raw_signing)
         .member("created", to_iso8601(head.created));
     if (nonce) {
         statement.nonce = to_hex(*nonce);
@@ -232,9 +204,18 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::CreateKey
     if (const auto status = attestor_.allow_statement(); !status)
         return refusal(status.error());
     auto key = std::make_shared<OpenKey>();
-    do
-        key->private_key = random_.secret(kPrivateKeySize);
-    while (!curve_->valid_key(key->private_key)); // all but 2^-128 of the draws are valid
+    if (operation.hd) {
+        key->seed = random_.secret(kSeedSize);
+        auto derived = crypto::derive_hd_key(*curve_, key->seed, default_path());
+        if (!derived)
+            return refusal(derived.error());
+        key->private_key = std::move(*derived);
+        key->head.algorithm = sealed::Algorithm::HdSecp256k1;
+    } else {
+        do
+            key->private_key = random_.secret(kPrivateKeySize);
+        while (!curve_->valid_key(key->private_key)); // all but 2^-128 of the draws are valid
+    }
     const auto public_key = curve_->public_key(key->private_key);
     if (!public_key)
         return refusal(public_key.error());
@@ -247,7 +228,8 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::CreateKey
     key->head.id = random_.array<16>();
     key->head.address = key->address;
     key->head.policy_digest = policy::open_policy_digest();
-    key->head.flags = operation.exportable ? sealed::kFlagExportable : 0;
+    key->head.flags = (operation.exportable ? sealed::kFlagExportable : 0) |
+                      (operation.raw_signing ? sealed::kFlagRawSigning : 0);
     key->head.created = asked.now;
     // Without a client's nonce the statement is still attested, only not fresh for anyone.
     auto description = key_description(*key, *vault, operation.nonce);
@@ -256,8 +238,9 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::CreateKey
     wire::Reply reply;
     reply.status = 201;
     reply.body = std::move(*description);
-    reply.records.push_back({wire::ItemKind::KeyRecord, sealed::key_id_text(key->head.id),
-                             sealed::seal_key(vault->key, key->head, key->private_key, random_)});
+    reply.records.push_back(
+        {wire::ItemKind::KeyRecord, sealed::key_id_text(key->head.id),
+         sealed::seal_key(vault->key, key->head, operation.hd ? key->seed : key->private_key, random_)});
     return reply;
 }
 

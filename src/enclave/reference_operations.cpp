@@ -47,10 +47,10 @@ Status Enclave::reference_allowed(const ethereum::Address& address) const {
     case trust::ReferenceKeys::Mode::None:
         break;
     case trust::ReferenceKeys::Mode::Listed: {
-        const auto found = rules.policy_digest_by_address.find(address);
-        if (found == rules.policy_digest_by_address.end())
+        const auto found = rules.by_address.find(address);
+        if (found == rules.by_address.end())
             break;
-        if (manifest()->require_policy || found->second != policy::open_policy_digest())
+        if (manifest()->require_policy || found->second.policy_digest != policy::open_policy_digest())
             return fail(Code::PolicyRequired,
                         "the manifest binds this address to a policy that this version does not evaluate");
         return {};
@@ -130,13 +130,34 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::Reference
     const KeyOrReply found = reference_key(asked, operation.secret_id);
     if (!found.key)
         return found.reply;
-    return signed_transaction(*found.key, operation.transaction, true);
+    if (const auto status = check_transaction(*found.key, operation.transaction); !status)
+        return refusal(status.error());
+    const ethereum::Transaction& transaction = operation.transaction.transaction;
+    const auto signature = sign(*found.key, ethereum::signing_hash(transaction));
+    if (!signature)
+        return refusal(signature.error());
+    const Bytes raw = ethereum::serialise(transaction, *signature);
+    wire::Reply reply;
+    json::Writer(reply.body)
+        .begin_object()
+        .member("transaction_signed", to_hex0x(raw))
+        .member("transaction_hash", to_hex0x(ethereum::transaction_hash(raw)))
+        .end_object();
+    return reply;
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::ReferenceSignHash& operation) {
     const KeyOrReply found = reference_key(asked, operation.secret_id);
     if (!found.key)
         return found.reply;
+    const trust::ReferenceKeys& rules = manifest()->reference_keys;
+    const auto entry = rules.by_address.find(found.key->address);
+    if (rules.mode != trust::ReferenceKeys::Mode::Any &&
+        (entry == rules.by_address.end() || !entry->second.raw_signing))
+        return refusal(
+            {Code::RawSigningRefused,
+             "a digest could be anything, a transaction included; the manifest's reference_keys must "
+             "grant this address raw_signing"});
     const auto signature = sign(*found.key, operation.hash);
     if (!signature)
         return refusal(signature.error());

@@ -104,9 +104,9 @@ Result<ParsedTransaction> transaction_from_reference_json(const json::Value& obj
     REDOUBT_CHECK(read_common(object, kDialect,
                               {"type", "chainId", "nonce", "gas", "gasPrice", "maxFeePerGas",
                                "maxPriorityFeePerGas", "to", "value", "data", "accessList", "from",
-                               // Null only: of types that are not supported.
+                               // Null only: of types that this dialect does not have.
                                "maxFeePerBlobGas", "blobVersionedHashes", "blobs", "commitments", "proofs",
-                               "authorizationList"},
+                               "sidecars", "authorizationList"},
                               out));
     REDOUBT_TRY(t.gas, need_u64(object, "gas", kDialect, "the transaction needs gas",
                                 "gas must be an integer below 2^64"));

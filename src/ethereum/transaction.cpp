@@ -11,6 +11,7 @@ namespace redoubt::ethereum {
 namespace {
 
 constexpr std::size_t kMostInitCode = 49'152; // EIP-3860
+constexpr std::uint8_t kKzgVersion = 0x01;    // EIP-4844, VERSIONED_HASH_VERSION_KZG
 
 // 2^255 − 19: the largest chain id whose v, 35 + 2·chainId + 1, is below 2^256 (EIP-155).
 constexpr Uint256 kLargestChainId = [] {
@@ -47,6 +48,39 @@ void put_access_list(Sink& sink, const std::vector<AccessListEntry>& list) {
     }
 }
 
+// [[chain id, address, nonce, parity, r, s], …] (EIP-7702)
+template<class Sink>
+void put_authorization(Sink& sink, const SignedAuthorization& entry) {
+    sink.integer(entry.authorization.chain_id);
+    sink.string(entry.authorization.address);
+    sink.integer(entry.authorization.nonce);
+    sink.integer(std::uint64_t{entry.signature.y_parity});
+    sink.integer(ByteView(entry.signature.r));
+    sink.integer(ByteView(entry.signature.s));
+}
+
+std::size_t authorization_payload(const SignedAuthorization& entry) noexcept {
+    rlp::Sizer sizer;
+    put_authorization(sizer, entry);
+    return sizer.size();
+}
+
+template<class Sink>
+void put_authorization_list(Sink& sink, const std::vector<SignedAuthorization>& list) {
+    std::size_t payload = 0;
+    for (const auto& entry : list)
+        payload += rlp::size_of_list(authorization_payload(entry));
+    sink.list(payload);
+    for (const auto& entry : list) {
+        sink.list(authorization_payload(entry));
+        put_authorization(sink, entry);
+    }
+}
+
+bool has_dynamic_fee(const Transaction& t) noexcept {
+    return t.type >= TransactionType::DynamicFee;
+}
+
 // The members of the outermost list: of the signing preimage without a signature, else of the raw
 // transaction.
 template<class Sink>
@@ -54,7 +88,7 @@ void put_members(Sink& sink, const Transaction& t, const crypto::Signature* sign
     if (t.type != TransactionType::Legacy)
         sink.integer(t.chain_id.value_or(Uint256()));
     sink.integer(t.nonce);
-    if (t.type == TransactionType::DynamicFee) {
+    if (has_dynamic_fee(t)) {
         sink.integer(t.max_priority_fee_per_gas);
         sink.integer(t.max_fee_per_gas);
     } else {
@@ -66,6 +100,14 @@ void put_members(Sink& sink, const Transaction& t, const crypto::Signature* sign
     sink.string(t.data);
     if (t.type != TransactionType::Legacy)
         put_access_list(sink, t.access_list);
+    if (t.type == TransactionType::Blob) {
+        sink.integer(t.max_fee_per_blob_gas);
+        sink.list(kHashItem * t.blob_versioned_hashes.size());
+        for (const auto& hash : t.blob_versioned_hashes)
+            sink.string(hash);
+    }
+    if (t.type == TransactionType::SetCode)
+        put_authorization_list(sink, t.authorization_list);
     if (signature != nullptr) {
         sink.integer(v_of(t, signature->y_parity));
         sink.integer(ByteView(signature->r));
@@ -92,15 +134,40 @@ Bytes encode(const Transaction& transaction, const crypto::Signature* signature)
 
 // Members that the type does not have would be left out of what is signed.
 bool has_only_members_of_its_type(const Transaction& t) noexcept {
-    switch (t.type) {
-    case TransactionType::Legacy:
-        return t.max_fee_per_gas.is_zero() && t.max_priority_fee_per_gas.is_zero() && t.access_list.empty();
-    case TransactionType::AccessList:
-        return t.max_fee_per_gas.is_zero() && t.max_priority_fee_per_gas.is_zero();
-    case TransactionType::DynamicFee:
+    const bool blob = !t.max_fee_per_blob_gas.is_zero() || !t.blob_versioned_hashes.empty();
+    const bool set_code = !t.authorization_list.empty();
+    if ((blob && t.type != TransactionType::Blob) || (set_code && t.type != TransactionType::SetCode))
+        return false;
+    if (has_dynamic_fee(t))
         return t.gas_price.is_zero();
-    }
-    return false;
+    return t.max_fee_per_gas.is_zero() && t.max_priority_fee_per_gas.is_zero() &&
+           (t.type != TransactionType::Legacy || t.access_list.empty());
+}
+
+Status validate_blob(const Transaction& t) {
+    if (!t.to)
+        return fail(Code::BadTransaction,
+                    "a blob transaction cannot create a contract; it needs to (EIP-4844)");
+    if (t.blob_versioned_hashes.empty() || t.blob_versioned_hashes.size() > kMostBlobs)
+        return fail(Code::BadTransaction, "a blob transaction has 1 to 6 blobVersionedHashes (EIP-7594)");
+    for (const auto& hash : t.blob_versioned_hashes)
+        if (hash[0] != kKzgVersion)
+            return fail(Code::BadTransaction, "each of blobVersionedHashes begins with 0x01 (EIP-4844)");
+    if (!multiply(t.max_fee_per_blob_gas, kGasPerBlob * t.blob_versioned_hashes.size()))
+        return fail(Code::BadTransaction, "blob gas times its price must be below 2^256");
+    return {};
+}
+
+Status validate_set_code(const Transaction& t) {
+    if (!t.to)
+        return fail(Code::BadTransaction,
+                    "a set-code transaction cannot create a contract; it needs to (EIP-7702)");
+    if (t.authorization_list.empty())
+        return fail(Code::BadTransaction,
+                    "a set-code transaction needs at least one entry in authorizationList (EIP-7702)");
+    for (const auto& entry : t.authorization_list)
+        REDOUBT_CHECK(validate(entry.authorization));
+    return {};
 }
 
 } // namespace
@@ -118,11 +185,15 @@ Status validate(const Transaction& t) {
         return fail(Code::BadTransaction, "the chain id is too large");
     if (t.max_priority_fee_per_gas > t.max_fee_per_gas)
         return fail(Code::BadTransaction, "maxPriorityFeePerGas must not exceed maxFeePerGas");
-    const Uint256& price = t.type == TransactionType::DynamicFee ? t.max_fee_per_gas : t.gas_price;
+    const Uint256& price = has_dynamic_fee(t) ? t.max_fee_per_gas : t.gas_price;
     if (!multiply(price, t.gas))
         return fail(Code::BadTransaction, "gas times its price must be below 2^256");
     if (!t.to && t.data.size() > kMostInitCode)
         return fail(Code::BadTransaction, "init code may have at most 49152 bytes (EIP-3860)");
+    if (t.type == TransactionType::Blob)
+        return validate_blob(t);
+    if (t.type == TransactionType::SetCode)
+        return validate_set_code(t);
     return {};
 }
 
@@ -138,6 +209,10 @@ Uint256 v_of(const Transaction& transaction, std::uint8_t y_parity) noexcept {
 
 Hash32 signing_hash(const Transaction& transaction) {
     return crypto::keccak256(encode(transaction, nullptr));
+}
+
+Bytes serialise_unsigned(const Transaction& transaction) {
+    return encode(transaction, nullptr);
 }
 
 Bytes serialise(const Transaction& transaction, const crypto::Signature& signature) {

@@ -2,20 +2,29 @@
 #include "ethereum/transaction_fields.h"
 
 #include <algorithm>
+#include <span>
 
 namespace redoubt::ethereum {
 
 namespace {
 
-// Members of transaction types that are not supported (EIP-4844, EIP-7702).
-constexpr std::string_view kOfOtherTypes[] = {
-    "maxFeePerBlobGas", "blobVersionedHashes", "blobs", "commitments", "proofs", "authorizationList"};
+// Members of types 3 and 4 (EIP-4844, EIP-7702), which the reference dialect does not have.
+constexpr std::string_view kOfLaterTypes[] = {"maxFeePerBlobGas", "blobVersionedHashes", "authorizationList"};
+constexpr std::string_view kSidecar[] = {"blobs", "commitments", "proofs", "sidecars"};
 
-Status no_other_type(const json::Value& object) {
-    for (const json::Value found : object)
-        if (!found.is_null() && std::find(std::begin(kOfOtherTypes), std::end(kOfOtherTypes), found.name()) !=
-                                    std::end(kOfOtherTypes))
-            return fail(Code::UnsupportedType, "blob and set-code transactions are not supported");
+bool has_any(const json::Value& object, std::span<const std::string_view> names) noexcept {
+    return std::any_of(names.begin(), names.end(),
+                       [&](std::string_view name) { return member(object, name).has_value(); });
+}
+
+Status check_types(const json::Value& object, Dialect dialect) {
+    if (dialect == Dialect::Reference && (has_any(object, kOfLaterTypes) || has_any(object, kSidecar)))
+        return fail(Code::UnsupportedType,
+                    "this route knows no blob and set-code transactions; use /v1/keys");
+    if (has_any(object, kSidecar))
+        return fail(Code::UnknownField,
+                    "blobs are not signed: give blobVersionedHashes, and blobs, commitments and proofs in a "
+                    "member sidecar beside the transaction");
     return {};
 }
 
@@ -25,21 +34,31 @@ Result<std::optional<TransactionType>> declared_type(const json::Value& object, 
         return std::nullopt;
     const auto number = integer(*declared, dialect);
     if (!number)
-        return fail(Code::InvalidField, "type must be an integer: 0, 1 or 2");
-    if (*number > Uint256(2))
-        return fail(Code::UnsupportedType, "only transactions of types 0, 1 and 2 are supported");
+        return fail(Code::InvalidField, "type must be an integer from 0 to 4");
+    if (dialect == Dialect::Reference && *number > Uint256(2))
+        return fail(Code::UnsupportedType, "this route knows transactions of types 0, 1 and 2");
+    if (*number > Uint256(kLastTransactionType))
+        return fail(Code::UnsupportedType, "only transactions of types 0 to 4 are supported");
     return static_cast<TransactionType>(number->limbs[0]);
 }
 
-// The declared type, or what the members say: gasPrice is legacy, or EIP-2930 where an access list is given.
+// The declared type, or what the members say: gasPrice is legacy, or EIP-2930 where an access list is given;
+// maxFee… is EIP-1559, or EIP-4844 or EIP-7702 where members of theirs are given.
 Result<TransactionType> decide_type(const json::Value& object, std::optional<TransactionType> declared) {
     const bool priced = member(object, "gasPrice").has_value();
     const bool dynamic = member(object, "maxFeePerGas") || member(object, "maxPriorityFeePerGas");
     const bool listed = member(object, "accessList").has_value();
+    const bool blob = member(object, "maxFeePerBlobGas") || member(object, "blobVersionedHashes");
+    const bool set_code = member(object, "authorizationList").has_value();
     if (declared) {
-        if (*declared == TransactionType::DynamicFee ? priced : dynamic)
-            return fail(Code::AmbiguousField,
-                        "gasPrice belongs to types 0 and 1, maxFeePerGas and maxPriorityFeePerGas to type 2");
+        if (*declared >= TransactionType::DynamicFee ? priced : dynamic)
+            return fail(
+                Code::AmbiguousField,
+                "gasPrice belongs to types 0 and 1, maxFeePerGas and maxPriorityFeePerGas to the others");
+        if ((blob && *declared != TransactionType::Blob) ||
+            (set_code && *declared != TransactionType::SetCode))
+            return fail(Code::AmbiguousField, "maxFeePerBlobGas and blobVersionedHashes belong to type 3, "
+                                              "authorizationList to type 4");
         // Even an empty one: without the declaration it would mean EIP-2930.
         if (*declared == TransactionType::Legacy && listed)
             return fail(Code::AmbiguousField, "a transaction of type 0 has no accessList");
@@ -48,6 +67,16 @@ Result<TransactionType> decide_type(const json::Value& object, std::optional<Tra
     if (priced && dynamic)
         return fail(Code::AmbiguousField,
                     "give either gasPrice, or maxFeePerGas and maxPriorityFeePerGas, not both");
+    if (blob && set_code)
+        return fail(Code::AmbiguousField,
+                    "a transaction has either blobVersionedHashes or authorizationList");
+    if (priced && (blob || set_code))
+        return fail(Code::AmbiguousField, "a transaction of type 3 or 4 has maxFeePerGas and "
+                                          "maxPriorityFeePerGas, and no gasPrice");
+    if (blob)
+        return TransactionType::Blob;
+    if (set_code)
+        return TransactionType::SetCode;
     if (dynamic)
         return TransactionType::DynamicFee;
     if (!priced)
@@ -57,7 +86,7 @@ Result<TransactionType> decide_type(const json::Value& object, std::optional<Tra
 }
 
 Status read_fees(const json::Value& object, Dialect dialect, Transaction& out) {
-    if (out.type != TransactionType::DynamicFee) {
+    if (out.type < TransactionType::DynamicFee) {
         REDOUBT_TRY(out.gas_price, need_u256(object, "gasPrice", dialect, "the transaction needs gasPrice",
                                              "gasPrice must be an integer below 2^256, in wei"));
         return {};
@@ -192,7 +221,7 @@ Status read_common(const json::Value& object, Dialect dialect,
     if (!object.is_object())
         return fail(Code::InvalidField, "the transaction must be a JSON object");
     // First of all, so that a transaction of another type is called that and not full of unknown members.
-    REDOUBT_CHECK(no_other_type(object));
+    REDOUBT_CHECK(check_types(object, dialect));
     REDOUBT_TRY(const auto declared, declared_type(object, dialect));
     REDOUBT_CHECK(json::check_members(object, allowed));
     Transaction& t = out.transaction;

@@ -37,6 +37,38 @@ Result<Bytes> read_data(const json::Value& object) {
     return bytes;
 }
 
+Status read_blob_members(const json::Value& object, Transaction& out) {
+    REDOUBT_TRY(out.max_fee_per_blob_gas,
+                need_u256(object, "maxFeePerBlobGas", kDialect, "a blob transaction needs maxFeePerBlobGas",
+                          "maxFeePerBlobGas must be an integer below 2^256, in wei"));
+    const auto hashes = member(object, "blobVersionedHashes");
+    if (!hashes)
+        return fail(Code::MissingField, "a blob transaction needs blobVersionedHashes");
+    if (!hashes->is_array())
+        return fail(Code::InvalidField, "blobVersionedHashes must be an array");
+    for (const json::Value hash : *hashes) {
+        Hash32 parsed;
+        if (!hash.is_string() || !hash.text().starts_with("0x") ||
+            !from_hex_exact(hash.text().substr(2), parsed))
+            return fail(Code::InvalidField, "a blob's versioned hash is 0x and 64 hexadecimal digits");
+        out.blob_versioned_hashes.push_back(parsed);
+    }
+    return {};
+}
+
+Status read_authorization_list(const json::Value& object, Transaction& out) {
+    const auto list = member(object, "authorizationList");
+    if (!list)
+        return fail(Code::MissingField, "a set-code transaction needs authorizationList");
+    if (!list->is_array())
+        return fail(Code::InvalidField, "authorizationList must be an array");
+    for (const json::Value entry : *list) {
+        REDOUBT_TRY(auto parsed, signed_authorization_from_json(entry));
+        out.authorization_list.push_back(std::move(parsed));
+    }
+    return {};
+}
+
 } // namespace
 
 Result<ParsedTransaction> transaction_from_json(const json::Value& object) {
@@ -45,9 +77,9 @@ Result<ParsedTransaction> transaction_from_json(const json::Value& object) {
     REDOUBT_CHECK(read_common(object, kDialect,
                               {"type", "chainId", "nonce", "gas", "gasLimit", "gasPrice", "maxFeePerGas",
                                "maxPriorityFeePerGas", "to", "value", "data", "input", "accessList", "from",
-                               // Null only: of types that are not supported.
-                               "maxFeePerBlobGas", "blobVersionedHashes", "blobs", "commitments", "proofs",
-                               "authorizationList"},
+                               "maxFeePerBlobGas", "blobVersionedHashes", "authorizationList",
+                               // Null only.
+                               "blobs", "commitments", "proofs", "sidecars"},
                               out));
     REDOUBT_TRY(t.gas, read_gas(object));
     REDOUBT_TRY(t.data, read_data(object));
@@ -55,7 +87,11 @@ Result<ParsedTransaction> transaction_from_json(const json::Value& object) {
         REDOUBT_TRY(t.value, need_u256(object, "value", kDialect, "the transaction needs value",
                                        "value must be an integer below 2^256, in wei"));
     }
-    if (!t.to && t.data.empty())
+    if (t.type == TransactionType::Blob)
+        REDOUBT_CHECK(read_blob_members(object, t));
+    if (t.type == TransactionType::SetCode)
+        REDOUBT_CHECK(read_authorization_list(object, t));
+    if (!t.to && t.data.empty() && t.type < TransactionType::Blob)
         return fail(Code::MissingField,
                     "the transaction needs to, or data with the init code of a contract to create");
     REDOUBT_CHECK(validate(t));
@@ -70,7 +106,7 @@ void write_transaction_json(json::Writer& writer, const Transaction& t, const Ad
     else
         writer.key("chainId").null();
     writer.member("from", to_checksum(from)).member("nonce", to_quantity(t.nonce));
-    if (t.type == TransactionType::DynamicFee)
+    if (t.type >= TransactionType::DynamicFee)
         writer.member("maxFeePerGas", to_quantity(t.max_fee_per_gas))
             .member("maxPriorityFeePerGas", to_quantity(t.max_priority_fee_per_gas));
     else
@@ -90,6 +126,19 @@ void write_transaction_json(json::Writer& writer, const Transaction& t, const Ad
                 writer.string(to_hex0x(key));
             writer.end_array().end_object();
         }
+        writer.end_array();
+    }
+    if (t.type == TransactionType::Blob) {
+        writer.member("maxFeePerBlobGas", to_quantity(t.max_fee_per_blob_gas));
+        writer.key("blobVersionedHashes").begin_array();
+        for (const auto& hash : t.blob_versioned_hashes)
+            writer.string(to_hex0x(hash));
+        writer.end_array();
+    }
+    if (t.type == TransactionType::SetCode) {
+        writer.key("authorizationList").begin_array();
+        for (const auto& entry : t.authorization_list)
+            write_authorization_json(writer, entry);
         writer.end_array();
     }
     writer.end_object();

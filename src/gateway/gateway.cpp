@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/gateway.h"
+#include "gateway/blob_sidecar.h"
 
 #include "aws/arn.h"
 #include "aws/credential_chain.h"
@@ -132,7 +133,7 @@ Status serve(const Options& options, int stop_fd, const std::function<void(const
         options.secret_cache_ms);
     Router router(loop, store_workers, *store, pool, credentials, secrets, options.request_deadline_ms);
     net::HttpServerOptions server_options;
-    server_options.limits.body = wire::kMaxBody;
+    server_options.limits.body = kMaxBodyWithBlobs;
     net::HttpServer server(loop, std::move(listener), &tls, server_options,
                            [&](net::HttpRequest request, net::HttpServer::Responder respond) {
                                router.handle(std::move(request), std::move(respond));

@@ -61,11 +61,12 @@ std::string key_page_json(const std::vector<store::StoredKey>& keys, std::size_t
         writer.begin_object()
             .member("key_id", sealed::key_id_text(head.id))
             .member("address", ethereum::to_checksum(head.address))
-            .member("algorithm", "secp256k1")
+            .member("algorithm", sealed::algorithm_name(head.algorithm))
             .member("vault_id", sealed::vault_id_text(head.vault))
             .member("policy_digest", to_hex(head.policy_digest))
             .member("epoch", head.epoch)
             .member("exportable", (head.flags & sealed::kFlagExportable) != 0)
+            .member("raw_signing", (head.flags & sealed::kFlagRawSigning) != 0)
             .member("created", to_iso8601(head.created))
             .end_object();
     }

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "gateway/blob_sidecar.h"
 #include "gateway/key_list.h"
 
 #include <algorithm>
@@ -40,19 +41,22 @@ net::HttpResponse refusal(const Error& error) {
 
 // A request under way. Ends when it was answered.
 struct Router::Job {
-    Job(std::shared_ptr<Load> of, net::HttpRequest asked) : load(std::move(of)), request(std::move(asked)) {
+    Job(std::shared_ptr<Load> of, net::HttpRequest asked)
+        : load(std::move(of)), request(std::move(asked)), size(request.body.size()) {
         ++load->jobs;
-        load->bytes += request.body.size();
+        load->bytes += size;
     }
     ~Job() {
         --load->jobs;
-        load->bytes -= request.body.size();
+        load->bytes -= size;
     }
     Job(const Job&) = delete;
     Job& operator=(const Job&) = delete;
 
     std::shared_ptr<Load> load;
-    net::HttpRequest request; // its body stays
+    net::HttpRequest request; // its body stays, but for a sidecar
+    std::size_t size;         // of the body as it came
+    std::shared_ptr<const BlobSidecar> sidecar;
     net::HttpServer::Responder respond;
     std::int64_t deadline = 0; // monotonic
     bool answered = false;
@@ -125,7 +129,45 @@ void Router::handle(net::HttpRequest request, net::HttpServer::Responder respond
     job->respond = std::move(respond);
     job->deadline = monotonic_ms() + deadline_ms_;
     deadlines_.push_back(job);
+    if (may_have_sidecar(job->request.path, as_text(job->request.body)))
+        return take_sidecar(job);
+    if (job->size > wire::kMaxBody)
+        return refuse(job, {Code::TooLarge, "the body is longer than 1 MiB"});
     forward(job);
+}
+
+// Megabytes of hexadecimal: not on the loop.
+void Router::take_sidecar(const JobPtr& job) {
+    auto split = std::make_shared<Result<SplitBody>>();
+    const bool taken = on_store(
+        [job, split] { *split = split_sidecar(as_text(job->request.body)); },
+        [this, job, split] {
+            if (!*split)
+                return refuse(job, split->error());
+            job->request.body = to_bytes((*split)->body);
+            if ((*split)->sidecar)
+                job->sidecar = std::make_shared<const BlobSidecar>(std::move(*(*split)->sidecar));
+            if (job->request.body.size() > wire::kMaxBody)
+                return refuse(job, {Code::TooLarge, "the body without its sidecar is longer than 1 MiB"});
+            forward(job);
+        });
+    if (!taken)
+        refuse(job, {Code::Overloaded, "the gateway has too much waiting work; try again in a second"});
+}
+
+void Router::add_network_form(const JobPtr& job, wire::Reply reply) {
+    auto wrapped = std::make_shared<Result<std::string>>();
+    auto kept = std::make_shared<wire::Reply>(std::move(reply));
+    const bool taken =
+        on_store([job, wrapped, kept] { *wrapped = with_network_transaction(kept->body, *job->sidecar); },
+                 [this, job, wrapped, kept] {
+                     if (!*wrapped)
+                         return refuse(job, wrapped->error());
+                     kept->body = std::move(**wrapped);
+                     answer(job, std::move(*kept));
+                 });
+    if (!taken)
+        refuse(job, {Code::Overloaded, "the gateway has too much waiting work; try again in a second"});
 }
 
 // The AWS sample's health check says nothing of enclaves; this one does, by its status.
@@ -220,6 +262,8 @@ void Router::replied(const JobPtr& job, Result<wire::Reply> reply) {
         return supply(job, std::move(reply->needs));
     if (!reply->records.empty())
         return store_records(job, std::move(*reply));
+    if (job->sidecar && reply->status == 200)
+        return add_network_form(job, std::move(*reply));
     answer(job, std::move(*reply));
 }
 

@@ -35,6 +35,8 @@ class Router {
     void health(const net::HttpRequest& request, net::HttpServer::Responder respond);
     void probe(const net::HttpRequest& request, net::HttpServer::Responder respond);
     void list_keys(const net::HttpRequest& request, net::HttpServer::Responder respond);
+    void take_sidecar(const JobPtr& job);
+    void add_network_form(const JobPtr& job, wire::Reply reply);
     void forward(const JobPtr& job);
     void replied(const JobPtr& job, Result<wire::Reply> reply);
     void supply(const JobPtr& job, std::vector<wire::Reply::Need> needs);

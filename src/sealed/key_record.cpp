@@ -3,7 +3,11 @@
 
 #include "base/cursor.h"
 #include "crypto/aead.h"
+#include "crypto/bip32.h"
 #include "crypto/hash.h"
+
+#include <cstdio>
+#include <cstdlib>
 
 namespace redoubt::sealed {
 
@@ -59,8 +63,10 @@ Result<Parts> parse(ByteView record) {
     const std::uint64_t created = cursor.u64();
     parts.salt = cursor.array<32>();
     parts.authenticated = record.first(record.size() - cursor.rest().size());
-    parts.ciphertext = cursor.take(kPrivateKey + crypto::kAeadTagSize);
-    if (!cursor.finished() || parts.head.algorithm != Algorithm::Secp256k1 ||
+    const std::size_t rest = cursor.rest().size();
+    parts.ciphertext = cursor.take(rest);
+    if (!cursor.finished() || rest < crypto::kAeadTagSize ||
+        !valid_secret_size(parts.head.algorithm, rest - crypto::kAeadTagSize) ||
         (parts.head.flags & ~kKnownFlags) != 0 || created > static_cast<std::uint64_t>(INT64_MAX))
         return refused();
     parts.head.created = static_cast<UnixMs>(created);
@@ -119,6 +125,20 @@ std::optional<KeyId> parse_key_id(std::string_view text) noexcept {
     return parse_id("key-", text);
 }
 
+std::string_view algorithm_name(Algorithm algorithm) noexcept {
+    return algorithm == Algorithm::HdSecp256k1 ? "bip32-secp256k1" : "secp256k1";
+}
+
+bool valid_secret_size(Algorithm algorithm, std::size_t size) noexcept {
+    switch (algorithm) {
+    case Algorithm::Secp256k1:
+        return size == kPrivateKey;
+    case Algorithm::HdSecp256k1:
+        return size >= crypto::kMinSeed && size <= crypto::kMaxSeed;
+    }
+    return false;
+}
+
 Result<KeyHead> read_key_head(ByteView record) {
     REDOUBT_TRY(const Parts parts, parse(record));
     return parts.head;
@@ -126,13 +146,17 @@ Result<KeyHead> read_key_head(ByteView record) {
 
 Bytes seal_key(const Secret& vault_key, const KeyHead& head, const Secret& private_key,
                crypto::Random& random) {
+    if (!valid_secret_size(head.algorithm, private_key.size())) {
+        std::fputs("redoubt: a key of a size that its algorithm does not have was to be sealed\n", stderr);
+        std::abort();
+    }
     const Hash32 salt = random.array<32>();
     Bytes out;
     encode_head(out, head, salt);
     const SealingKey sealing = sealing_key(vault_key, salt);
     const Bytes ciphertext =
         crypto::aead_seal(sealing.key, sealing.nonce, out,
-                          private_key.view(SecretAccess("seal a private key into its record")));
+                          private_key.view(SecretAccess("seal a private key or seed into its record")));
     append(out, ciphertext);
     return out;
 }
@@ -141,7 +165,7 @@ Result<OpenedKey> open_key(const Secret& vault_key, ByteView record) {
     REDOUBT_TRY(const Parts parts, parse(record));
     const SealingKey sealing = sealing_key(vault_key, parts.salt);
     auto opened = crypto::aead_open(sealing.key, sealing.nonce, parts.authenticated, parts.ciphertext);
-    if (!opened || opened->size() != kPrivateKey)
+    if (!opened)
         return refused();
     return OpenedKey{parts.head, std::move(*opened)};
 }

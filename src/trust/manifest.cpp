@@ -104,7 +104,7 @@ Result<ReferenceKeys> reference_keys(const json::Value& value) {
             "manifest: reference_keys must be \"none\", \"any\", or a list of {address, policy_digest}");
     out.mode = ReferenceKeys::Mode::Listed;
     for (const auto entry : value) {
-        REDOUBT_CHECK(members(entry, {"address", "policy_digest"}));
+        REDOUBT_CHECK(members(entry, {"address", "policy_digest", "raw_signing"}));
         const auto address = entry.get("address");
         const auto digest = entry.get("policy_digest");
         ByteArray<20> address_bytes;
@@ -115,7 +115,11 @@ Result<ReferenceKeys> reference_keys(const json::Value& value) {
             return invalid(
                 "manifest: reference_keys[] needs an address (0x and 40 hex digits) and a policy_digest "
                 "(64 hex digits)");
-        if (!out.policy_digest_by_address.emplace(address_bytes, digest_bytes).second)
+        const auto raw = entry.get("raw_signing");
+        if (raw && !raw->is_bool())
+            return invalid("manifest: reference_keys[].raw_signing must be true or false");
+        if (!out.by_address.emplace(address_bytes, ReferenceKeys::Entry{digest_bytes, raw && raw->boolean()})
+                 .second)
             return invalid("manifest: reference_keys names an address twice");
     }
     return out;
@@ -135,7 +139,9 @@ Status limit(const json::Value& object, std::string_view name, std::uint32_t low
 
 Result<Limits> limits(const json::Value& object) {
     Limits out;
-    REDOUBT_CHECK(members(object, {"vault_lease_seconds", "key_cache_entries", "key_cache_seconds"}));
+    REDOUBT_CHECK(members(
+        object, {"vault_lease_seconds", "key_cache_entries", "key_cache_seconds", "max_transaction_gas"}));
+    REDOUBT_CHECK(limit(object, "max_transaction_gas", 0, UINT32_MAX, out.max_transaction_gas));
     REDOUBT_CHECK(limit(object, "vault_lease_seconds", 10, 86'400, out.vault_lease_seconds));
     REDOUBT_CHECK(limit(object, "key_cache_entries", 1, 10'000'000, out.key_cache_entries));
     REDOUBT_CHECK(limit(object, "key_cache_seconds", 1, 86'400, out.key_cache_seconds));

@@ -33,13 +33,20 @@ struct ManifestOwner {
 
 struct ReferenceKeys {
     enum class Mode { None, Any, Listed } mode = Mode::None;
-    std::map<ByteArray<20>, Hash32> policy_digest_by_address; // Listed
+    struct Entry {
+        Hash32 policy_digest;
+        bool raw_signing = false; // /sign_hash, too: a grant of the whole account
+    };
+    std::map<ByteArray<20>, Entry> by_address; // Listed
 };
 
 struct Limits {
     std::uint32_t vault_lease_seconds = 3600;  // 10 … 86,400
     std::uint32_t key_cache_entries = 100'000; // 1 … 10,000,000
     std::uint32_t key_cache_seconds = 3600;    // 1 … 86,400
+    // The most gas a transaction may have, 0 for no bound. EIP-7825's by default: chains of Osaka refuse
+    // more.
+    std::uint32_t max_transaction_gas = 16'777'216; // 0 … 4,294,967,295
 };
 
 struct Manifest {

@@ -36,6 +36,7 @@ std::string encode_statement(const KeyStatement& s) {
         .member("nonce", s.nonce)
         .member("policy_digest", s.policy_digest)
         .member("public_key", s.public_key)
+        .member("raw_signing", s.raw_signing)
         .member("redoubt_key_statement", std::uint64_t{1})
         .member("vault_commitment", s.vault_commitment)
         .member("vault_id", s.vault_id)
@@ -47,8 +48,8 @@ Result<KeyStatement> parse_statement(std::string_view text) {
     json::Document document;
     const auto root = document.parse(text, {.bytes = 4096, .depth = 2, .values = 32});
     if (!root || !json::check_members(*root, {"address", "algorithm", "epoch", "exportable", "key_id",
-                                              "nonce", "policy_digest", "public_key", "redoubt_key_statement",
-                                              "vault_commitment", "vault_id"}))
+                                              "nonce", "policy_digest", "public_key", "raw_signing",
+                                              "redoubt_key_statement", "vault_commitment", "vault_id"}))
         return invalid("the key statement is malformed");
     KeyStatement out;
     const auto string = [&](std::string_view name, std::string& into) {
@@ -61,14 +62,65 @@ Result<KeyStatement> parse_statement(std::string_view text) {
     const auto version = root->get("redoubt_key_statement");
     const auto epoch = root->get("epoch");
     const auto exportable = root->get("exportable");
+    const auto raw_signing = root->get("raw_signing");
     if (!version || version->u64() != 1 || !epoch || !epoch->u64() || !exportable || !exportable->is_bool() ||
-        !string("address", out.address) || !string("algorithm", out.algorithm) ||
-        !string("key_id", out.key_id) || !string("nonce", out.nonce) ||
+        !raw_signing || !raw_signing->is_bool() || !string("address", out.address) ||
+        !string("algorithm", out.algorithm) || !string("key_id", out.key_id) || !string("nonce", out.nonce) ||
         !string("policy_digest", out.policy_digest) || !string("public_key", out.public_key) ||
         !string("vault_commitment", out.vault_commitment) || !string("vault_id", out.vault_id))
         return invalid("the key statement is malformed");
     out.epoch = *epoch->u64();
     out.exportable = exportable->boolean();
+    out.raw_signing = raw_signing->boolean();
+    return out;
+}
+
+std::string encode_statement(const AddressStatement& s) {
+    std::string out;
+    json::Writer writer(out);
+    writer.begin_object().key("addresses").begin_array();
+    for (const auto& [path, address] : s.addresses)
+        writer.begin_object().member("address", address).member("path", path).end_object();
+    writer.end_array()
+        .member("key_id", s.key_id)
+        .member("nonce", s.nonce)
+        .member("policy_digest", s.policy_digest)
+        .member("redoubt_address_statement", std::uint64_t{1})
+        .member("vault_commitment", s.vault_commitment)
+        .member("vault_id", s.vault_id)
+        .end_object();
+    return out;
+}
+
+Result<AddressStatement> parse_address_statement(std::string_view text) {
+    json::Document document;
+    const auto root = document.parse(
+        text, {.bytes = 256 * kMaxStatementAddresses, .depth = 4, .values = 8 * kMaxStatementAddresses});
+    const auto malformed = [] { return invalid("the address statement is malformed"); };
+    if (!root || !json::check_members(*root, {"addresses", "key_id", "nonce", "policy_digest",
+                                              "redoubt_address_statement", "vault_commitment", "vault_id"}))
+        return malformed();
+    AddressStatement out;
+    const auto string = [](const json::Value& object, std::string_view name, std::string& into) {
+        const auto value = object.get(name);
+        if (!value || !value->is_string())
+            return false;
+        into = std::string(value->text());
+        return true;
+    };
+    const auto version = root->get("redoubt_address_statement");
+    const auto addresses = root->get("addresses");
+    if (!version || version->u64() != 1 || !addresses || !addresses->is_array() ||
+        addresses->size() > kMaxStatementAddresses || !string(*root, "key_id", out.key_id) ||
+        !string(*root, "nonce", out.nonce) || !string(*root, "policy_digest", out.policy_digest) ||
+        !string(*root, "vault_commitment", out.vault_commitment) || !string(*root, "vault_id", out.vault_id))
+        return malformed();
+    for (const auto entry : *addresses) {
+        auto& added = out.addresses.emplace_back();
+        if (!json::check_members(entry, {"address", "path"}) || !string(entry, "address", added.address) ||
+            !string(entry, "path", added.path))
+            return malformed();
+    }
     return out;
 }
 
@@ -92,15 +144,39 @@ Result<nitro::Attestation> verify_document(ByteView document, std::string_view p
     return attestation;
 }
 
-Result<KeyStatement> verify_key_statement(std::string_view statement, ByteView document, const Pins& pins,
-                                          UnixMs now) {
-    REDOUBT_TRY(const auto attestation, verify_document(document, kPurposeKey, pins, now));
+namespace {
+
+// A document of this purpose whose digest is the statement's.
+Status verify_attested(std::string_view statement, ByteView document, std::string_view purpose,
+                       const Pins& pins, UnixMs now) {
+    REDOUBT_TRY(const auto attestation, verify_document(document, purpose, pins, now));
     REDOUBT_TRY(const auto user_data, nitro::parse_user_data(*attestation.user_data));
     if (user_data.digest != crypto::sha256(as_bytes(statement)))
-        return fail(Code::AttestationUntrusted, "the key statement is not the one that was attested");
+        return fail(Code::AttestationUntrusted, "the statement is not the one that was attested");
+    return {};
+}
+
+Status check_nonce(const std::string& repeated, const Pins& pins) {
+    if (repeated != to_hex(pins.nonce))
+        return fail(Code::AttestationUntrusted, "the statement repeats another nonce");
+    return {};
+}
+
+} // namespace
+
+Result<KeyStatement> verify_key_statement(std::string_view statement, ByteView document, const Pins& pins,
+                                          UnixMs now) {
+    REDOUBT_CHECK(verify_attested(statement, document, kPurposeKey, pins, now));
     REDOUBT_TRY(auto parsed, parse_statement(statement));
-    if (parsed.nonce != to_hex(pins.nonce))
-        return fail(Code::AttestationUntrusted, "the key statement repeats another nonce");
+    REDOUBT_CHECK(check_nonce(parsed.nonce, pins));
+    return parsed;
+}
+
+Result<AddressStatement> verify_address_statement(std::string_view statement, ByteView document,
+                                                  const Pins& pins, UnixMs now) {
+    REDOUBT_CHECK(verify_attested(statement, document, kPurposeAddresses, pins, now));
+    REDOUBT_TRY(auto parsed, parse_address_statement(statement));
+    REDOUBT_CHECK(check_nonce(parsed.nonce, pins));
     return parsed;
 }
 

@@ -8,30 +8,49 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace redoubt::trust {
 
 // user_data purposes.
-inline constexpr std::string_view kPurposeKey = "key-statement"; // digest of a key statement
+inline constexpr std::string_view kPurposeKey = "key-statement";           // digest of a key statement
+inline constexpr std::string_view kPurposeAddresses = "address-statement"; // digest of an address statement
 inline constexpr std::string_view kPurposeIdentity =
     "identity"; // digest of the manifest's canonical form (SHA-256)
 inline constexpr std::string_view kPurposeKms = "kms-recipient"; // digest of the public key; for KMS calls
 inline constexpr std::string_view kPurposeClock = "clock";       // digest zero; the enclave asks the time
 
 struct KeyStatement {
-    std::string key_id;                     // "key-…"
-    std::string address;                    // EIP-55
-    std::string public_key;                 // "0x" and 128 hex digits
-    std::string algorithm;                  // "secp256k1"
+    std::string key_id;     // "key-…"
+    std::string address;    // EIP-55
+    std::string public_key; // "0x" and 128 hex digits
+    std::string algorithm;  // "secp256k1"; "bip32-secp256k1": keys below a seed, and address and
+                            // public key are those at m/44'/60'/0'/0/0
     std::string vault_id, vault_commitment; // hex
     std::string policy_digest;              // hex
     std::uint64_t epoch = 0;
     bool exportable = false;
-    std::string nonce; // the client's, hex
+    bool raw_signing = false; // may sign digests as they are: a grant of the whole account
+    std::string nonce;        // the client's, hex
 };
 
 std::string encode_statement(const KeyStatement& statement); // canonical JSON
 Result<KeyStatement> parse_statement(std::string_view json); // Error: AttestationInvalid
+
+// Addresses below an HD key's seed.
+struct AddressStatement {
+    std::string key_id, vault_id, vault_commitment, policy_digest;
+    std::string nonce; // the client's, hex
+    struct Entry {
+        std::string path, address;
+    };
+    std::vector<Entry> addresses;
+};
+
+inline constexpr std::size_t kMaxStatementAddresses = 1000;
+
+std::string encode_statement(const AddressStatement& statement);         // canonical JSON
+Result<AddressStatement> parse_address_statement(std::string_view json); // Error: AttestationInvalid
 
 struct Pins {
     Bytes root_der; // the root certificate to trust
@@ -43,6 +62,8 @@ struct Pins {
 // that the statement repeats the nonce. Errors: Attestation*.
 Result<KeyStatement> verify_key_statement(std::string_view statement, ByteView document, const Pins& pins,
                                           UnixMs now);
+Result<AddressStatement> verify_address_statement(std::string_view statement, ByteView document,
+                                                  const Pins& pins, UnixMs now);
 // The same for a bare document of a purpose. Gives the attestation.
 Result<nitro::Attestation> verify_document(ByteView document, std::string_view purpose, const Pins& pins,
                                            UnixMs now);

@@ -47,7 +47,7 @@ TEST(Operation, routes_lead_to_typed_operations) {
     EXPECT_EQ(std::get<DescribeKey>(*out.operation).nonce, Bytes{0});
     parse(out, "POST", "/v1/keys/key-1/sign-transaction", kTransaction);
     ASSERT_TRUE(out.operation) << out.operation.error().describe();
-    EXPECT_EQ(std::get<SignTransaction>(*out.operation).key_id, "key-1");
+    EXPECT_EQ(std::get<SignTransaction>(*out.operation).signer.key_id, "key-1");
     parse(out, "GET", "/v1/attestation", "", "", "nonce=00ff");
     ASSERT_TRUE(out.operation);
     EXPECT_EQ(std::get<Attest>(*out.operation).nonce, (Bytes{0, 0xff}));
@@ -63,6 +63,90 @@ TEST(Operation, routes_lead_to_typed_operations) {
         ASSERT_TRUE(out.operation) << out.operation.error().describe();
         EXPECT_EQ(std::get<ReferenceSignTransaction>(*out.operation).secret_id, "s");
     }
+}
+
+TEST(Operation, each_kind_of_signature_has_a_route_of_its_own) {
+    Parsed out;
+    parse(out, "POST", "/v1/keys/k/sign-message", R"({"text":"0x41"})");
+    ASSERT_TRUE(out.operation);
+    EXPECT_EQ(std::get<SignMessage>(*out.operation).message, to_bytes("0x41")) << "text is text";
+    parse(out, "POST", "/v1/keys/k/sign-message",
+          R"({"hex":"0x41","validator":"0x2c7536E3605D9C16a7a3D7b1898e529396a65c23","path":"m/0'/1"})");
+    ASSERT_TRUE(out.operation) << out.operation.error().describe();
+    EXPECT_EQ(std::get<SignMessage>(*out.operation).message, to_bytes("A"));
+    EXPECT_TRUE(std::get<SignMessage>(*out.operation).validator);
+    EXPECT_EQ(std::get<SignMessage>(*out.operation).signer.path, (crypto::HdPath{crypto::kHardened, 1}));
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/sign-message", R"({"text":"a","hex":"0x41"})"),
+              Code::AmbiguousField);
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/sign-message", R"({"hex":"41"})"), Code::InvalidField);
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/sign-message", R"({"text":5})"), Code::InvalidField);
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/sign-message", "{}"), Code::MissingField);
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/sign-message", R"({"text":"a","path":"m/01"})"),
+              Code::InvalidField);
+
+    constexpr std::string_view kAuthorization =
+        R"({"authorization":{"chainId":0,"address":"0x2c7536E3605D9C16a7a3D7b1898e529396a65c23","nonce":1})";
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/sign-authorization", std::string(kAuthorization) + "}"),
+              Code::InvalidField)
+        << "chain id 0 has to be meant";
+    parse(out, "POST", "/v1/keys/k/sign-authorization",
+          std::string(kAuthorization) + R"(,"any_chain":true})");
+    ASSERT_TRUE(out.operation) << out.operation.error().describe();
+    EXPECT_EQ(std::get<SignAuthorization>(*out.operation).authorization.nonce, 1u);
+
+    parse(out, "POST", "/v1/keys/k/sign-hash", R"({"hash":"0x)" + std::string(64, 'a') + R"("})");
+    ASSERT_TRUE(out.operation);
+    EXPECT_EQ(std::get<SignHash>(*out.operation).hash[0], 0xaa);
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/sign-hash", R"({"hash":"0xaa"})"), Code::InvalidField);
+    parse(out, "POST", "/v1/keys/k/sign-data", R"({"data":"0x05"})");
+    ASSERT_TRUE(out.operation);
+    parse(
+        out, "POST", "/v1/keys/k/sign-typed-data",
+        R"({"typed_data":{"types":{"A":[{"name":"x","type":"bool"}]},"primaryType":"A","domain":{},"message":{"x":true}}})");
+    ASSERT_TRUE(out.operation) << out.operation.error().describe();
+    EXPECT_EQ(std::get<SignTypedData>(*out.operation).typed_data.primary_type, "A");
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/sign-everything", "{}"), Code::NotFound);
+}
+
+TEST(Operation, a_transaction_may_be_the_unsigned_bytes_and_bring_an_abi) {
+    // EIP-155's own example, unsigned.
+    constexpr std::string_view kUnsigned =
+        "0xec098504a817c800825208943535353535353535353535353535353535353535880de0b6b3a764000080018080";
+    Parsed out;
+    parse(out, "POST", "/v1/keys/k/sign-transaction",
+          R"({"transaction":")" + std::string(kUnsigned) + R"("})");
+    ASSERT_TRUE(out.operation) << out.operation.error().describe();
+    EXPECT_EQ(std::get<SignTransaction>(*out.operation).transaction.transaction.nonce, 9u);
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/sign-transaction", R"({"transaction":"0xec"})"),
+              Code::BadTransaction);
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/sign-transaction", R"({"transaction":"ec"})"), Code::InvalidField);
+    std::string with_function(kTransaction);
+    with_function.insert(1, R"j("function":"transfer(address,uint256)",)j");
+    parse(out, "POST", "/v1/keys/k/sign-transaction", with_function);
+    ASSERT_TRUE(out.operation) << out.operation.error().describe();
+    ASSERT_EQ(std::get<SignTransaction>(*out.operation).functions.size(), 1u);
+    with_function.insert(1, R"("abi":[],)");
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/sign-transaction", with_function), Code::AmbiguousField);
+}
+
+TEST(Operation, addresses_are_derived_one_or_a_range) {
+    Parsed out;
+    parse(out, "POST", "/v1/keys/k/derive", R"({"path":"m/44'/60'/0'/0/7","nonce":"00"})");
+    ASSERT_TRUE(out.operation) << out.operation.error().describe();
+    ASSERT_EQ(std::get<DeriveAddresses>(*out.operation).paths.size(), 1u);
+    parse(out, "POST", "/v1/keys/k/derive", R"({"account":"m/44'/60'/0'/0","first":5,"count":1000})");
+    ASSERT_TRUE(out.operation);
+    const auto& paths = std::get<DeriveAddresses>(*out.operation).paths;
+    ASSERT_EQ(paths.size(), 1000u);
+    EXPECT_EQ(crypto::hd_path_text(paths.back()), "m/44'/60'/0'/0/1004");
+    for (const std::string_view body :
+         {R"({"account":"m","count":1001})", R"({"account":"m","count":0})",
+          R"({"account":"m","first":2147483648})", R"({"account":"m","first":2147483647,"count":2})",
+          R"({"account":"m","count":"1"})", R"({"account":"44'"})", R"({"path":7})"})
+        EXPECT_EQ(refusal("POST", "/v1/keys/k/derive", body), Code::InvalidField) << body;
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/derive", "{}"), Code::MissingField);
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/derive", R"({"path":"m","account":"m"})"), Code::MissingField);
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/derive", R"({"path":"m","count":2})"), Code::AmbiguousField);
 }
 
 TEST(Operation, what_is_not_understood_is_refused) {

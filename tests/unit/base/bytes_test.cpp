@@ -37,6 +37,23 @@ TEST(Hex, refuses_odd_lengths_prefixes_spaces_and_other_characters) {
     EXPECT_EQ(from_hex(std::string_view("0\0", 2)), std::nullopt);
 }
 
+TEST(Hex, reads_every_pair_of_characters_as_the_c_library_does) {
+    const auto value = [](unsigned char c) {
+        return std::isxdigit(c) == 0 ? -1 : std::stoi(std::string(1, static_cast<char>(c)), nullptr, 16);
+    };
+    for (int high = 0; high < 256; ++high)
+        for (int low = 0; low < 256; ++low) {
+            const char text[] = {static_cast<char>(high), static_cast<char>(low)};
+            std::uint8_t out[1] = {};
+            const int h = value(static_cast<unsigned char>(high));
+            const int l = value(static_cast<unsigned char>(low));
+            ASSERT_EQ(from_hex_exact({text, 2}, out), h >= 0 && l >= 0) << high << " " << low;
+            if (h >= 0 && l >= 0) {
+                ASSERT_EQ(out[0], h << 4 | l);
+            }
+        }
+}
+
 TEST(Hex, exact_reading_demands_the_length) {
     std::uint8_t out[2] = {};
     EXPECT_TRUE(from_hex_exact("12fE", out));

@@ -68,6 +68,41 @@ TEST(Hmac, with_empty_key_and_data_does_not_reuse_an_earlier_key) {
               "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }
 
+TEST(HmacSha512, gives_the_answers_of_rfc_4231) {
+    const auto mac = [](ByteView key, std::initializer_list<ByteView> parts) {
+        return to_hex(hmac_sha512(key, parts).view(SecretAccess("compare it in a test")));
+    };
+    EXPECT_EQ(mac(Bytes(20, 0x0b), {as_bytes("Hi There")}),
+              "87aa7cdea5ef619d4ff0b4241a1d6cb02379f4e2ce4ec2787ad0b30545e17cde"
+              "daa833b7d6b8a702038b274eaea3f4e4be9d914eeb61f1702e696c203a126854");
+    EXPECT_EQ(mac(as_bytes("Jefe"), {as_bytes("what do ya want "), {}, as_bytes("for nothing?")}),
+              "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554"
+              "9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737");
+    EXPECT_EQ(mac(Bytes(131, 0xaa), {as_bytes("Test Using Larger Than Block-Size Key - Hash Key First")}),
+              "80b24263c7c1a3ebb71493c1dd7be8b49b46d1f41b4aeec1121b013783f8f352"
+              "6b56d037e05f2598bd0fd2215d6a1e5295e64f73f63f0aec8b915a985d786598");
+    EXPECT_EQ(mac({}, {}), "b936cee86c9f87aa5d3c6f2e84cb5a4239a5fe50480a6ec66b70ab5b1f4ac673"
+                           "0c6c515421b327ec1d69402e53dfb49ad7381eb067b338fd7b0cb22247225d47");
+}
+
+TEST(Pbkdf2Sha512, gives_the_answers_of_other_implementations) {
+    const auto derived = [](std::string_view password, std::string_view salt, std::uint32_t rounds,
+                            std::size_t size) {
+        return to_hex(pbkdf2_sha512(as_bytes(password), as_bytes(salt), rounds, size)
+                          .view(SecretAccess("compare it in a test")));
+    };
+    EXPECT_EQ(derived("password", "salt", 1, 64),
+              "867f70cf1ade02cff3752599a3a53dc4af34c7a669815ae5d513554e1c8cf252"
+              "c02d470a285a0501bad999bfe943c08f050235d7d68b1da55e63f73b60a57fce");
+    EXPECT_EQ(derived("password", "salt", 2, 64),
+              "e1d9c16aa681708a45f5c7c4e215ceb66e011a2e9f0040713f18aefdb866d53c"
+              "f76cab2868a39b9f7840edce4fef5a82be67335c77a6068e04112754f27ccf4e");
+    EXPECT_EQ(derived("passwordPASSWORDpassword", "saltSALTsaltSALTsaltSALTsaltSALTsalt", 4096, 32),
+              "8c0511f4c6e597c6ac6315d8f0362e225f3c501495ba23b868c005174dc4ee71");
+    EXPECT_EQ(derived("", "salt", 1, 20), "00ef42cdbfc98d29db20976608e455567fdddf14");
+    EXPECT_EQ(derived("password", "", 1, 20), "ae16ce6dfd4a6a0c20421ff80eb3ba4acc13bd1d");
+}
+
 TEST(Hkdf, gives_the_answers_of_rfc_5869) {
     EXPECT_EQ(hkdf(Bytes(22, 0x0b), hex("000102030405060708090a0b0c"), hex("f0f1f2f3f4f5f6f7f8f9"), 42),
               "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865");

@@ -124,6 +124,32 @@ TEST(Secp256k1, refuses_keys_out_of_range_or_of_another_size) {
     }
 }
 
+TEST(Secp256k1, adds_keys_as_numbers_modulo_n) {
+    const auto sum = [](const Secret& key, const Secret& tweak) {
+        const auto result = curve().add_keys(key, tweak);
+        return result ? to_hex(result->view(SecretAccess("compare it in a test"))) : std::string("refused");
+    };
+    const std::string zeros(62, '0');
+    EXPECT_EQ(sum(small_key(3), small_key(4)), zeros + "07");
+    EXPECT_EQ(sum(small_key(3), small_key(0)), zeros + "03");
+    EXPECT_EQ(sum(key_of(kOrderMinus1), small_key(2)), zeros + "01");
+    EXPECT_EQ(sum(small_key(2), key_of(kOrderMinus1)), zeros + "01");
+    EXPECT_EQ(sum(key_of(kOrderMinus1), small_key(1)), "refused"); // zero
+    EXPECT_EQ(sum(small_key(1), key_of(kOrder)), "refused");
+    EXPECT_EQ(sum(small_key(0), small_key(1)), "refused");
+    EXPECT_EQ(sum(key_of(kOrder), small_key(1)), "refused");
+    EXPECT_EQ(sum(Secret(31), small_key(1)), "refused");
+    EXPECT_EQ(sum(small_key(1), Secret(33)), "refused");
+    EXPECT_EQ(curve().add_keys(small_key(0), small_key(1)).error().code, Code::KeyInvalid);
+}
+
+TEST(Secp256k1, compresses_public_keys_by_the_parity_of_y) {
+    // 1·G has an even y; (n - 1)·G is its mirror image.
+    const std::string x = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+    EXPECT_EQ(to_hex(compressed(*curve().public_key(small_key(1)))), "02" + x);
+    EXPECT_EQ(to_hex(compressed(*curve().public_key(key_of(kOrderMinus1)))), "03" + x);
+}
+
 TEST(Secp256k1, verifies_and_recovers_what_it_signs) {
     const std::uint64_t seed = 256;
     SeededRandom random(seed);

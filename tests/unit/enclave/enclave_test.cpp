@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "enclave/enclave.h"
-#include "fake_kms.h"
-#include "nitro/software_nsm.h"
 #include "policy/open_policy.h"
+#include "support.h"
 #include "trust/statement.h"
 
 #include <gtest/gtest.h>
@@ -13,139 +11,7 @@
 namespace redoubt::enclave {
 namespace {
 
-constexpr const char* kSuffix = "test.internal";
-const std::string kVaultArn = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555";
-const std::string kReferenceArn =
-    "arn:aws:kms:us-east-1:000000000000:key/66666666-7777-8888-9999-000000000000";
-const std::string kGoldenKey = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318";
-constexpr const char* kGoldenAddress = "0x2c7536E3605D9C16a7a3D7b1898e529396a65c23";
-constexpr const char* kHashBody =
-    R"({"hash":"1111111111111111111111111111111111111111111111111111111111111111","secret_id":"s"})";
-
-std::string manifest(const std::string& more = R"(,"reference_keys":"any","min_epoch":1)") {
-    return R"({"redoubt_manifest":1,"kms_keys":[{"arn":")" + kVaultArn + R"(","purpose":"vault"},{"arn":")" +
-           kReferenceArn + R"(","purpose":"reference"}])" + more + "}";
-}
-
-tests::FakeKms& kms() {
-    static tests::FakeKms instance(std::string("kms.us-east-1.") + kSuffix);
-    return instance;
-}
-
-const nitro::DevelopmentRoot& root() {
-    static const nitro::DevelopmentRoot instance = *nitro::make_development_root();
-    return instance;
-}
-
-nitro::Pcr pcr0() {
-    nitro::Pcr out;
-    out.fill(0xab);
-    return out;
-}
-
-struct Item {
-    wire::ItemKind kind;
-    std::string name;
-    Bytes bytes;
-};
-
-struct Instance {
-    std::unique_ptr<Enclave> enclave;
-
-    explicit Instance(const std::string& manifest_text = manifest(), bool with_credentials = true,
-                      std::function<UnixMs()> nsm_time = {}) {
-        kms().forge(nullptr);
-        nitro::SoftwareNsmOptions nsm;
-        nsm.now = std::move(nsm_time);
-        nsm.pcrs[0] = pcr0();
-        nsm.pcrs[1] = nsm.pcrs[2] = pcr0();
-        Options options;
-        options.image = Image::Development;
-        options.kms_proxies[""] = kms().endpoint();
-        options.tls_roots_pem = kms().roots();
-        options.endpoint_suffix = kSuffix;
-        auto made = Enclave::create(*nitro::make_software_nsm(root(), nsm), options);
-        EXPECT_TRUE(made) << made.error().describe();
-        enclave = std::move(*made);
-        if (with_credentials)
-            give_credentials();
-        if (!manifest_text.empty()) {
-            EXPECT_EQ(call(wire::Kind::Manifest, manifest_text).status, 200);
-        }
-    }
-
-    void give_credentials() {
-        wire::CredentialsMessage message;
-        message.access_key_id = "ASIATEST";
-        message.secret_access_key = Secret::copy_of(to_bytes("secret"));
-        Bytes payload;
-        wire::encode_credentials(payload, message);
-        EXPECT_EQ(enclave->handle(wire::Kind::Credentials, payload, MayWait::ForKms)->status, 200);
-    }
-
-    wire::Reply call(wire::Kind kind, std::string_view payload = {}) {
-        return *enclave->handle(kind, as_bytes(payload), MayWait::ForKms);
-    }
-
-    wire::Reply ask(std::string_view method, std::string_view path, std::string_view body = {},
-                    const std::vector<Item>& items = {}, std::string_view query = {}) {
-        wire::Request request;
-        request.method = method;
-        request.path = path;
-        request.authority = "localhost";
-        request.query = query;
-        request.has_query = !query.empty();
-        request.headers = {{"content-type", "application/json"}};
-        request.body = as_bytes(body);
-        for (const auto& item : items)
-            request.items.push_back({item.kind, item.name, item.bytes});
-        Bytes payload;
-        wire::encode_request(payload, request);
-        return *enclave->handle(wire::Kind::Request, payload, MayWait::ForKms);
-    }
-};
-
-std::string member(const wire::Reply& reply, const char* name) {
-    const auto body = nlohmann::json::parse(reply.body, nullptr, false);
-    return body.is_object() && body.contains(name) && body[name].is_string() ? body[name].get<std::string>()
-                                                                             : "";
-}
-
-std::string code(const wire::Reply& reply) {
-    return member(reply, "code");
-}
-
-std::string transaction(int nonce = 0) {
-    return R"({"transaction":{"chainId":1,"nonce":)" + std::to_string(nonce) +
-           R"(,"gas":21000,"maxFeePerGas":2,"maxPriorityFeePerGas":1,"to":"0x2c7536E3605D9C16a7a3D7b1898e529396a65c23","value":"1"}})";
-}
-
-struct MadeKey {
-    std::string id, address;
-    Bytes record;
-    wire::Reply reply;
-};
-
-MadeKey make_key(Instance& instance, const std::string& nonce = "0102") {
-    MadeKey out;
-    out.reply = instance.ask("POST", "/v1/keys", R"({"nonce":")" + nonce + R"("})");
-    EXPECT_EQ(out.reply.status, 201) << out.reply.body;
-    out.id = member(out.reply, "key_id");
-    out.address = member(out.reply, "address");
-    if (!out.reply.records.empty())
-        out.record = out.reply.records[0].bytes;
-    return out;
-}
-
-Bytes make_vault(Instance& instance) {
-    const auto reply = instance.call(wire::Kind::VaultCreate);
-    EXPECT_EQ(reply.status, 200) << reply.body;
-    return reply.records.empty() ? Bytes{} : reply.records[0].bytes;
-}
-
-Bytes to_text_bytes(const Bytes& blob) {
-    return to_bytes(to_base64(blob));
-}
+using namespace tests;
 
 TEST(Enclave, takes_one_manifest_measures_it_and_asks_kms_for_nothing_before) {
     Instance instance("");
@@ -311,7 +177,9 @@ TEST(Enclave, the_manifest_decides_which_reference_keys_sign) {
     EXPECT_EQ(code(sign(other)), "reference_key_refused");
     const std::string listed =
         std::string(R"(,"reference_keys":[{"address":")") + kGoldenAddress + R"(","policy_digest":")";
-    Instance right(manifest(listed + to_hex(policy::open_policy_digest()) + R"("}])"));
+    Instance no_digests(manifest(listed + to_hex(policy::open_policy_digest()) + R"("}])"));
+    EXPECT_EQ(code(sign(no_digests)), "raw_signing_refused");
+    Instance right(manifest(listed + to_hex(policy::open_policy_digest()) + R"(","raw_signing":true}])"));
     EXPECT_EQ(sign(right).status, 200);
     Instance unknown_policy(manifest(listed + std::string(64, '1') + R"("}])"));
     EXPECT_EQ(code(sign(unknown_policy)), "policy_required");
@@ -475,7 +343,8 @@ TEST(Enclave, a_wrap_that_the_host_added_is_never_asked_and_keeps_no_denied_vaul
     auto added = record.wraps[0];
     added.kms_key_arn = "arn:aws:kms:us-east-1:999999999999:key/66666666-7777-8888-9999-000000000000";
     record.wraps.push_back(added);
-    Instance second(manifest(R"(,"limits":{"vault_lease_seconds":10})"));
+    const MovedTime time;
+    Instance second(manifest(R"(,"limits":{"vault_lease_seconds":10})"), true, time);
     ASSERT_EQ(second.call(wire::Kind::VaultOpen, as_text(sealed::encode_vault(record))).status, 200);
     std::atomic<int> foreign{0};
     kms().forge([&](nlohmann::json& reply, int) {
@@ -486,29 +355,54 @@ TEST(Enclave, a_wrap_that_the_host_added_is_never_asked_and_keeps_no_denied_vaul
         return nlohmann::json::parse(second.call(wire::Kind::Probe).body).at("vaults_open").get<int>();
     };
     EXPECT_EQ(open(), 1);
-    std::this_thread::sleep_for(std::chrono::milliseconds(8'000)); // into the lease's last quarter
+    *time.by = 8'000; // into the lease's last quarter
     second.enclave->maintain();
     EXPECT_EQ(open(), 0) << "denied before the lease ended";
     EXPECT_EQ(foreign, 0);
 }
 
-TEST(Enclave, a_denied_lease_wipes_the_vault_and_signing_stops) {
-    Instance instance(manifest(R"(,"limits":{"vault_lease_seconds":10})"));
+TEST(Enclave, a_lease_that_kms_neither_grants_nor_denies_ends_at_its_time_and_signing_stops) {
+    const MovedTime time;
+    Instance instance(manifest(R"(,"limits":{"vault_lease_seconds":10})"), true, time);
     make_vault(instance);
     const MadeKey key = make_key(instance);
     const std::string path = "/v1/keys/" + key.id + "/sign-transaction";
     const std::vector<Item> record{{wire::ItemKind::KeyRecord, key.id, key.record}};
     ASSERT_EQ(instance.ask("POST", path, transaction(), record).status, 200);
     kms().forge([](nlohmann::json& reply, int) {
+        reply = {{"__type", "ThrottlingException"}, {"status", 400}};
+    });
+    const int before = kms().calls();
+    for (*time.by = 1'000; *time.by < 9'500; *time.by += 500) {
+        instance.enclave->maintain();
+        ASSERT_EQ(instance.ask("POST", path, transaction(), record).status, 200) << time.by->load();
+    }
+    EXPECT_GT(kms().calls(), before) << "the last quarter asks for the lease again";
+    *time.by = 11'000;
+    instance.enclave->maintain();
+    EXPECT_NE(instance.ask("POST", path, transaction(), record).status, 200)
+        << "the lease of 10 s is over and the key still signs";
+}
+
+TEST(Enclave, a_lease_is_renewed_in_its_last_quarter_and_signing_goes_on_past_its_first_end) {
+    const MovedTime time;
+    Instance instance(manifest(R"(,"limits":{"vault_lease_seconds":10})"), true, time);
+    make_vault(instance);
+    const MadeKey key = make_key(instance);
+    const std::string path = "/v1/keys/" + key.id + "/sign-transaction";
+    const std::vector<Item> record{{wire::ItemKind::KeyRecord, key.id, key.record}};
+    *time.by = 9'000;
+    instance.enclave->maintain();
+    *time.by = 15'000;
+    instance.enclave->maintain();
+    EXPECT_EQ(instance.ask("POST", path, transaction(), record).status, 200);
+    kms().forge([](nlohmann::json& reply, int) {
         reply = {{"__type", "AccessDeniedException"}, {"status", 400}};
     });
-    bool stopped = false;
-    for (int second = 0; second < 11 && !stopped; ++second) {
-        std::this_thread::sleep_for(std::chrono::seconds(1));
-        instance.enclave->maintain();
-        stopped = instance.ask("POST", path, transaction(), record).status != 200;
-    }
-    EXPECT_TRUE(stopped) << "the lease of 10 s is over and the key still signs";
+    *time.by = 18'000;
+    instance.enclave->maintain();
+    EXPECT_NE(instance.ask("POST", path, transaction(), record).status, 200)
+        << "KMS denied it a second before its end";
 }
 
 TEST(Enclave, attestations_for_clients_are_rate_limited) {

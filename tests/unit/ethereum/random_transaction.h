@@ -28,7 +28,7 @@ class RandomTransactions {
 
     Transaction transaction() {
         Transaction t;
-        t.type = static_cast<TransactionType>(below(3));
+        t.type = static_cast<TransactionType>(below(kLastTransactionType + 1));
         if (t.type != TransactionType::Legacy || below(2) == 0) {
             t.chain_id = number(31);
             if (t.chain_id->is_zero())
@@ -38,7 +38,7 @@ class RandomTransactions {
         if (t.nonce == UINT64_MAX)
             --t.nonce;
         t.gas = number(8).limbs[0];
-        if (t.type == TransactionType::DynamicFee) {
+        if (t.type >= TransactionType::DynamicFee) {
             t.max_fee_per_gas = number(24);
             t.max_priority_fee_per_gas = number(24);
             if (t.max_priority_fee_per_gas > t.max_fee_per_gas)
@@ -50,7 +50,7 @@ class RandomTransactions {
         // Lengths on both sides of each form of RLP's prefixes.
         constexpr std::size_t kSizes[] = {0, 1, 2, 31, 55, 56, 57, 255, 256, 257, 1000, 70'000};
         t.data = bytes(kSizes[below(std::size(kSizes))]);
-        if (below(4) != 0 || t.data.size() > 49'152)
+        if (below(4) != 0 || t.data.size() > 49'152 || t.type >= TransactionType::Blob)
             t.to = address();
         if (t.type != TransactionType::Legacy)
             for (std::size_t i = below(4); i > 0; --i) {
@@ -58,6 +58,21 @@ class RandomTransactions {
                 entry.address = address();
                 for (std::size_t k = below(4); k > 0; --k)
                     entry.storage_keys.push_back(*to_array<32>(bytes(32)));
+            }
+        if (t.type == TransactionType::Blob) {
+            t.max_fee_per_blob_gas = number(24);
+            for (std::size_t i = 1 + below(kMostBlobs); i > 0; --i) {
+                t.blob_versioned_hashes.push_back(*to_array<32>(bytes(32)));
+                t.blob_versioned_hashes.back()[0] = 1;
+            }
+        }
+        if (t.type == TransactionType::SetCode)
+            for (std::size_t i = 1 + below(3); i > 0; --i) {
+                SignedAuthorization& entry = t.authorization_list.emplace_back();
+                entry.authorization.chain_id = number(32);
+                entry.authorization.address = address();
+                entry.authorization.nonce = number(7).limbs[0];
+                entry.signature = signature();
             }
         return t;
     }

@@ -165,15 +165,79 @@ TEST(TransactionJson, the_type_is_declared_or_left_no_choice) {
 }
 
 TEST(TransactionJson, types_that_are_not_supported_are_called_that) {
-    EXPECT_EQ(refusal(with({"\"type\":3"})), Code::UnsupportedType);
-    EXPECT_EQ(refusal(with({"\"type\":\"0x4\""})), Code::UnsupportedType);
+    EXPECT_EQ(refusal(with({"\"type\":5"})), Code::UnsupportedType);
     EXPECT_EQ(refusal(with({"\"type\":\"0x6\"", "\"frames\":[]"})), Code::UnsupportedType);
     EXPECT_EQ(refusal(with({"\"type\":\"0x7f\""})), Code::UnsupportedType);
-    EXPECT_EQ(refusal(with({"\"maxFeePerBlobGas\":1"})), Code::UnsupportedType);
-    EXPECT_EQ(refusal(with({"\"blobVersionedHashes\":[]"})), Code::UnsupportedType);
-    EXPECT_EQ(refusal(with({"\"authorizationList\":[]"})), Code::UnsupportedType);
-    EXPECT_EQ(refusal(with({"-type", "\"authorizationList\":[]"})), Code::UnsupportedType);
     EXPECT_TRUE(parse(with({"\"authorizationList\":null", "\"maxFeePerBlobGas\":null"})));
+}
+
+constexpr const char* kBlobHash = "\"0x0100000000000000000000000000000000000000000000000000000000000001\"";
+constexpr const char* kAuthorization =
+    R"({"chainId":1,"address":"0x1111111111111111111111111111111111111111","nonce":0,"yParity":0,"r":"0x1","s":"0x1"})";
+
+std::string hashes(const std::string& list) {
+    return "\"blobVersionedHashes\":[" + list + "]";
+}
+
+std::string authorizations(const std::string& list) {
+    return "\"authorizationList\":[" + list + "]";
+}
+
+TEST(TransactionJson, blob_transactions_are_inferred_and_held_to_eip_4844) {
+    const std::string fee = "\"maxFeePerBlobGas\":1";
+    const auto blob = parse(with({"-type", fee, hashes(kBlobHash)}));
+    ASSERT_TRUE(blob) << blob.error().describe();
+    EXPECT_EQ(blob->transaction.type, TransactionType::Blob);
+    EXPECT_EQ(blob->transaction.blob_versioned_hashes.size(), 1u);
+    EXPECT_TRUE(parse(with({"\"type\":3", fee, hashes(kBlobHash)})));
+    EXPECT_EQ(refusal(with({fee, hashes(kBlobHash)})), Code::AmbiguousField) << "declared as type 2";
+    EXPECT_EQ(refusal(with({"-type", hashes(kBlobHash)})), Code::MissingField);
+    EXPECT_EQ(refusal(with({"-type", fee})), Code::MissingField);
+    EXPECT_EQ(refusal(with({"-type", fee, hashes("")})), Code::BadTransaction);
+    EXPECT_EQ(refusal(with({"-type", fee, hashes("\"0x02" + std::string(62, '0') + "\"")})),
+              Code::BadTransaction);
+    EXPECT_EQ(refusal(with({"-type", fee, hashes("\"0x01\"")})), Code::InvalidField);
+    std::string seven = kBlobHash;
+    for (int i = 0; i < 6; ++i)
+        seven += std::string(",") + kBlobHash;
+    EXPECT_EQ(refusal(with({"-type", fee, hashes(seven)})), Code::BadTransaction);
+    EXPECT_EQ(refusal(with({"-type", fee, hashes(kBlobHash), "-to", "\"data\":\"0x00\""})),
+              Code::BadTransaction);
+    EXPECT_EQ(refusal(with({"-type", fee, hashes(kBlobHash), "\"blobs\":[\"0x00\"]"})), Code::UnknownField);
+    EXPECT_EQ(refusal(with({"-type", fee, hashes(kBlobHash), authorizations(kAuthorization)})),
+              Code::AmbiguousField);
+}
+
+TEST(TransactionJson, set_code_transactions_are_inferred_and_held_to_eip_7702) {
+    const auto parsed = parse(with({"-type", authorizations(kAuthorization)}));
+    ASSERT_TRUE(parsed) << parsed.error().describe();
+    EXPECT_EQ(parsed->transaction.type, TransactionType::SetCode);
+    EXPECT_TRUE(parse(with({"\"type\":4", authorizations(kAuthorization)})));
+    EXPECT_EQ(refusal(with({authorizations(kAuthorization)})), Code::AmbiguousField) << "declared as type 2";
+    EXPECT_EQ(refusal(with({"\"type\":4"})), Code::MissingField);
+    EXPECT_EQ(refusal(with({"-type", authorizations("")})), Code::BadTransaction);
+    EXPECT_EQ(refusal(with({"-type", "-to", "\"data\":\"0x00\"", authorizations(kAuthorization)})),
+              Code::BadTransaction);
+    const auto changed = [](const std::string& from, const std::string& to) {
+        std::string out = kAuthorization;
+        out.replace(out.find(from), from.size(), to);
+        return refusal(with({"-type", authorizations(out)}));
+    };
+    EXPECT_EQ(changed("\"yParity\":0", "\"yParity\":2"), Code::InvalidField);
+    EXPECT_EQ(changed("\"yParity\":0", "\"yParity\":0,\"v\":28"), Code::AmbiguousField);
+    EXPECT_EQ(changed("\"yParity\":0", "\"yParity\":null"), Code::MissingField);
+    EXPECT_EQ(changed("\"r\":\"0x1\"", "\"r\":0"), Code::InvalidField);
+    EXPECT_EQ(changed("\"s\":\"0x1\"",
+                      "\"s\":\"0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a1\""),
+              Code::InvalidField)
+        << "EIP-2";
+    EXPECT_EQ(changed("\"nonce\":0", "\"nonce\":\"0xffffffffffffffff\""), Code::BadTransaction);
+    EXPECT_EQ(changed("\"nonce\":0", "\"nonce\":0,\"x\":1"), Code::UnknownField);
+    const std::string nested =
+        R"({"chainId":0,"address":"0x1111111111111111111111111111111111111111","nonce":0,"signature":{"v":28,"r":"0x1","s":"0x1"}})";
+    const auto ethers = parse(with({"-type", authorizations(nested)}));
+    ASSERT_TRUE(ethers) << ethers.error().describe();
+    EXPECT_EQ(ethers->transaction.authorization_list[0].signature.y_parity, 1);
 }
 
 TEST(TransactionJson, unknown_members_are_refused) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "crypto/bip32.h"
 #include "crypto/hash.h"
 #include "sealed/vault_record.h"
 
@@ -77,6 +78,73 @@ TEST(KeyRecord, heads_cannot_be_swapped_between_records) {
 TEST(KeyRecord, sealing_twice_gives_different_bytes) {
     Sealed s;
     EXPECT_NE(s.record, seal_key(s.vault_key, s.head, s.private_key, s.random));
+}
+
+TEST(KeyRecord, seeds_of_every_size_open_to_what_was_sealed) {
+    Sealed s;
+    s.head.algorithm = Algorithm::HdSecp256k1;
+    s.head.flags = kFlagRawSigning;
+    for (std::size_t size = crypto::kMinSeed; size <= crypto::kMaxSeed; ++size) {
+        const Secret seed = s.random.secret(size);
+        const Bytes record = seal_key(s.vault_key, s.head, seed, s.random);
+        EXPECT_EQ(record.size(), 147 + size + 16);
+        const auto opened = open_key(s.vault_key, record);
+        ASSERT_TRUE(opened) << size;
+        EXPECT_EQ(opened->head, s.head);
+        EXPECT_TRUE(equal_secrets(opened->private_key, seed));
+    }
+}
+
+TEST(KeyRecord, a_seed_and_a_key_are_not_taken_for_each_other) {
+    constexpr std::size_t kAlgorithm = 4 + 2 + 4 + 8 + 16 + 16;
+    Sealed s;
+    ASSERT_EQ(s.record.at(kAlgorithm), 1);
+    Bytes as_seed = s.record;
+    as_seed[kAlgorithm] = 2; // 32 bytes are a seed's size, too: only the authentication tells them apart
+    EXPECT_EQ(read_key_head(as_seed)->algorithm, Algorithm::HdSecp256k1);
+    EXPECT_FALSE(open_key(s.vault_key, as_seed));
+    for (const int unknown : {0, 3, 255}) {
+        Bytes altered = s.record;
+        altered[kAlgorithm] = static_cast<std::uint8_t>(unknown);
+        EXPECT_FALSE(read_key_head(altered)) << unknown;
+    }
+}
+
+TEST(KeyRecord, a_length_that_the_algorithm_does_not_have_is_refused) {
+    Sealed s;
+    s.head.algorithm = Algorithm::HdSecp256k1;
+    Bytes record = seal_key(s.vault_key, s.head, s.random.secret(crypto::kMaxSeed), s.random);
+    EXPECT_TRUE(read_key_head(record));
+    record.push_back(0);
+    EXPECT_FALSE(read_key_head(record));
+    record.resize(147 + crypto::kMinSeed + 16);
+    EXPECT_TRUE(read_key_head(record)); // a head alone cannot tell
+    EXPECT_FALSE(open_key(s.vault_key, record));
+    record.pop_back();
+    EXPECT_FALSE(read_key_head(record));
+
+    for (std::size_t size = 0; size <= 80; ++size) {
+        EXPECT_EQ(valid_secret_size(Algorithm::Secp256k1, size), size == 32) << size;
+        EXPECT_EQ(valid_secret_size(Algorithm::HdSecp256k1, size), size >= 16 && size <= 64) << size;
+        EXPECT_FALSE(valid_secret_size(static_cast<Algorithm>(3), size));
+    }
+}
+
+TEST(KeyRecord, what_could_never_be_opened_is_not_sealed) {
+    Sealed s;
+    EXPECT_DEATH((void)seal_key(s.vault_key, s.head, s.random.secret(31), s.random), "of a size");
+    s.head.algorithm = Algorithm::HdSecp256k1;
+    EXPECT_DEATH((void)seal_key(s.vault_key, s.head, s.random.secret(15), s.random), "of a size");
+}
+
+TEST(KeyRecord, unknown_flags_are_refused) {
+    Sealed s;
+    s.head.flags = kFlagExportable | kFlagRawSigning;
+    EXPECT_EQ(open_key(s.vault_key, seal_key(s.vault_key, s.head, s.private_key, s.random))->head.flags, 3u);
+    for (unsigned bit = 2; bit < 32; ++bit) {
+        s.head.flags = 1u << bit;
+        EXPECT_FALSE(read_key_head(seal_key(s.vault_key, s.head, s.private_key, s.random))) << bit;
+    }
 }
 
 TEST(KeyRecord, ids_have_one_spelling) {

@@ -83,7 +83,7 @@ TEST(Manifest, takes_every_member) {
     ASSERT_TRUE(manifest) << manifest.error().describe();
     EXPECT_EQ(manifest->owners.size(), 1u);
     EXPECT_EQ(manifest->vault_commitments.size(), 1u);
-    EXPECT_EQ(manifest->reference_keys.policy_digest_by_address.size(), 1u);
+    EXPECT_EQ(manifest->reference_keys.by_address.size(), 1u);
     EXPECT_EQ(manifest->limits.key_cache_entries, 5u);
     EXPECT_EQ(manifest->authorities[0], "sign.example:443");
     EXPECT_FALSE(manifest->verify_before_release);

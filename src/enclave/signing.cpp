@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+// What clients ask vault keys to sign, and the keys below an HD key's seed.
+#include "api/operation.h"
+#include "crypto/keccak.h"
+#include "enclave/asked.h"
+#include "ethereum/create.h"
+#include "trust/statement.h"
+
+namespace redoubt::enclave {
+
+namespace {
+
+// 65 bytes, r ‖ s ‖ v with v 27 or 28: what wallets and ecrecover take.
+std::string signature_text(const crypto::Signature& signature) {
+    Bytes out;
+    append(out, signature.r);
+    append(out, signature.s);
+    out.push_back(static_cast<std::uint8_t>(27 + signature.y_parity));
+    return to_hex0x(out);
+}
+
+void write_signature(json::Writer& writer, const OpenKey& key, const Hash32& digest,
+                     const crypto::Signature& signature) {
+    writer.member("address", ethereum::to_checksum(key.address))
+        .member("digest", to_hex0x(digest))
+        .member("signature", signature_text(signature))
+        .member("r", to_hex0x(signature.r))
+        .member("s", to_hex0x(signature.s))
+        .member("v", std::uint64_t{27} + signature.y_parity)
+        .member("y_parity", std::uint64_t{signature.y_parity});
+}
+
+// The call as the client's ABI reads it. What cannot be read is said, not refused: a node would take it, too.
+void write_call(json::Writer& writer, const std::vector<ethereum::abi::Function>& functions,
+                const ethereum::Transaction& transaction) {
+    writer.key("call");
+    const ByteView data = transaction.data;
+    Error error{Code::NotFound, "the calldata's selector is no function's of the given ABI"};
+    for (const auto& function : functions) {
+        const auto selector = function.selector();
+        if (data.size() < selector.size() || !std::equal(selector.begin(), selector.end(), data.begin()))
+            continue;
+        const auto values = ethereum::abi::decode_call(function, data);
+        if (values) {
+            ethereum::abi::write_call_json(writer, function, *values);
+            return;
+        }
+        error = values.error();
+    }
+    writer.begin_object()
+        .member("error", code_name(error.code))
+        .member("message", error.text.view())
+        .end_object();
+}
+
+// The contract that the transaction deploys, if it does.
+std::optional<ethereum::Address> deployed(const ethereum::Transaction& transaction,
+                                          const ethereum::Address& from) {
+    if (!transaction.to)
+        return ethereum::create_address(from, transaction.nonce);
+    return ethereum::deterministic_deployment(transaction);
+}
+
+} // namespace
+
+Result<crypto::Signature> Enclave::sign(const OpenKey& key, const Hash32& digest) const {
+    REDOUBT_TRY(const auto signature, curve_->sign(key.private_key, digest));
+    // A fault in the arithmetic could reveal the key: a signature that does not verify stays here (design
+    // invariant 6).
+    if (manifest()->verify_before_release && !curve_->verify(key.public_key, digest, signature))
+        return fail(Code::SigningFailed, "the signature did not verify and was withheld");
+    return signature;
+}
+
+Result<std::shared_ptr<const OpenKey>> Enclave::derive(const OpenKey& seed,
+                                                       const crypto::HdPath& path) const {
+    if (seed.seed.empty())
+        return fail(Code::InvalidField, "path belongs to HD keys, and this key is not one; leave it out");
+    auto key = std::make_shared<OpenKey>();
+    REDOUBT_TRY(key->private_key, crypto::derive_hd_key(*curve_, seed.seed, path));
+    REDOUBT_TRY(key->public_key, curve_->public_key(key->private_key));
+    key->address = ethereum::address_of(key->public_key);
+    key->head = seed.head;
+    key->lease = seed.lease;
+    key->opened = seed.opened;
+    return key;
+}
+
+Enclave::KeyOrReply Enclave::signing_key(const Asked& asked, const api::Signer& signer) {
+    KeyOrReply found = vault_key(asked, signer.key_id);
+    if (!found.key || !signer.path)
+        return found;
+    const Hash32 id = cache_id(found.key->head.id, *signer.path);
+    if (auto cached = keys_.find(id, asked.now))
+        return {std::move(cached), std::nullopt};
+    auto derived = derive(*found.key, *signer.path);
+    if (!derived)
+        return {nullptr, refusal(derived.error())};
+    keys_.insert(id, *derived);
+    return {std::move(*derived), std::nullopt};
+}
+
+Status Enclave::may_sign_raw(const OpenKey& key) const {
+    if ((key.head.flags & sealed::kFlagRawSigning) == 0)
+        return fail(
+            Code::RawSigningRefused,
+            "a digest could be anything, a transaction or an EIP-7702 authorization included; only a key "
+            "created with raw_signing signs one");
+    return {};
+}
+
+Status Enclave::check_transaction(const OpenKey& key, const ethereum::ParsedTransaction& parsed) const {
+    if (parsed.from && *parsed.from != key.address)
+        return fail(Code::InvalidField, "from is not the address of the key that the request names");
+    const std::uint64_t most = manifest()->limits.max_transaction_gas;
+    if (most != 0 && parsed.transaction.gas > most)
+        return fail(
+            Code::BadTransaction,
+            "gas is above 16,777,216, which chains since Osaka refuse (EIP-7825), or above the manifest's "
+            "max_transaction_gas");
+    return {};
+}
+
+std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignTransaction& operation) {
+    const KeyOrReply found = signing_key(asked, operation.signer);
+    if (!found.key)
+        return found.reply;
+    const OpenKey& key = *found.key;
+    if (const auto status = check_transaction(key, operation.transaction); !status)
+        return refusal(status.error());
+    const ethereum::Transaction& transaction = operation.transaction.transaction;
+    const auto signature = sign(key, ethereum::signing_hash(transaction));
+    if (!signature)
+        return refusal(signature.error());
+    const Bytes raw = ethereum::serialise(transaction, *signature);
+    wire::Reply reply;
+    json::Writer writer(reply.body);
+    writer.begin_object()
+        .member("raw_transaction", to_hex0x(raw))
+        .member("hash", to_hex0x(ethereum::transaction_hash(raw)))
+        .member("r", to_hex0x(signature->r))
+        .member("s", to_hex0x(signature->s))
+        .member("v", ethereum::to_quantity(ethereum::v_of(transaction, signature->y_parity)))
+        .member("y_parity", std::uint64_t{signature->y_parity})
+        .key("transaction");
+    ethereum::write_transaction_json(writer, transaction, key.address);
+    if (const auto contract = deployed(transaction, key.address))
+        writer.member("contract_address", ethereum::to_checksum(*contract));
+    if (!operation.functions.empty())
+        write_call(writer, operation.functions, transaction);
+    writer.end_object();
+    return reply;
+}
+
+std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignMessage& operation) {
+    const KeyOrReply found = signing_key(asked, operation.signer);
+    if (!found.key)
+        return found.reply;
+    const Hash32 digest = operation.validator
+                              ? ethereum::validator_data_digest(*operation.validator, operation.message)
+                              : ethereum::personal_message_digest(operation.message);
+    const auto signature = sign(*found.key, digest);
+    if (!signature)
+        return refusal(signature.error());
+    wire::Reply reply;
+    json::Writer writer(reply.body);
+    writer.begin_object();
+    write_signature(writer, *found.key, digest, *signature);
+    writer.key("message").begin_object().member("version", operation.validator ? "0x00" : "0x45");
+    if (operation.validator)
+        writer.member("validator", ethereum::to_checksum(*operation.validator));
+    writer.member("hex", to_hex0x(operation.message)).end_object().end_object();
+    return reply;
+}
+
+std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignTypedData& operation) {
+    const KeyOrReply found = signing_key(asked, operation.signer);
+    if (!found.key)
+        return found.reply;
+    const auto& typed = operation.typed_data;
+    const auto signature = sign(*found.key, typed.digest);
+    if (!signature)
+        return refusal(signature.error());
+    wire::Reply reply;
+    json::Writer writer(reply.body);
+    writer.begin_object();
+    write_signature(writer, *found.key, typed.digest, *signature);
+    writer.member("primary_type", typed.primary_type)
+        .member("domain_separator", to_hex0x(typed.domain_separator))
+        .member("struct_hash", to_hex0x(typed.struct_hash))
+        .end_object();
+    return reply;
+}
+
+std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignAuthorization& operation) {
+    const KeyOrReply found = signing_key(asked, operation.signer);
+    if (!found.key)
+        return found.reply;
+    const Hash32 digest = ethereum::authorization_digest(operation.authorization);
+    const auto signature = sign(*found.key, digest);
+    if (!signature)
+        return refusal(signature.error());
+    wire::Reply reply;
+    json::Writer writer(reply.body);
+    writer.begin_object()
+        .member("address", ethereum::to_checksum(found.key->address))
+        .member("digest", to_hex0x(digest))
+        .member("signature", signature_text(*signature))
+        .key("authorization");
+    ethereum::write_authorization_json(writer, {operation.authorization, *signature});
+    writer.end_object();
+    return reply;
+}
+
+std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignHash& operation) {
+    const KeyOrReply found = signing_key(asked, operation.signer);
+    if (!found.key)
+        return found.reply;
+    if (const auto status = may_sign_raw(*found.key); !status)
+        return refusal(status.error());
+    const auto signature = sign(*found.key, operation.hash);
+    if (!signature)
+        return refusal(signature.error());
+    wire::Reply reply;
+    json::Writer writer(reply.body);
+    writer.begin_object();
+    write_signature(writer, *found.key, operation.hash, *signature);
+    writer.end_object();
+    return reply;
+}
+
+std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignData& operation) {
+    const KeyOrReply found = signing_key(asked, operation.signer);
+    if (!found.key)
+        return found.reply;
+    if (const auto status = may_sign_raw(*found.key); !status)
+        return refusal(
+            ethereum::is_ethereum_payload(operation.data)
+                ? Error{Code::RawSigningRefused,
+                        "the data is a transaction, an authorization or a message in Ethereum's own "
+                        "encoding; use the route for it"}
+                : status.error());
+    const Hash32 digest = crypto::keccak256(operation.data);
+    const auto signature = sign(*found.key, digest);
+    if (!signature)
+        return refusal(signature.error());
+    wire::Reply reply;
+    json::Writer writer(reply.body);
+    writer.begin_object();
+    write_signature(writer, *found.key, digest, *signature);
+    writer.end_object();
+    return reply;
+}
+
+std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::DeriveAddresses& operation) {
+    const KeyOrReply found = vault_key(asked, operation.key_id);
+    if (!found.key)
+        return found.reply;
+    // Milliseconds of arithmetic and an attestation: not on a thread that signs.
+    if (asked.may_wait == MayWait::No)
+        return std::nullopt;
+    if (const auto status = attestor_.allow_statement(); !status)
+        return refusal(status.error());
+    const auto vault = vaults_.find(found.key->head.vault, asked.now);
+    if (!vault)
+        return refusal({Code::VaultClosed, "the key's vault is closed"});
+    trust::AddressStatement statement;
+    statement.key_id = sealed::key_id_text(found.key->head.id);
+    statement.vault_id = sealed::vault_id_text(found.key->head.vault);
+    statement.vault_commitment = to_hex(vault->record.commitment);
+    statement.policy_digest = to_hex(found.key->head.policy_digest);
+    statement.nonce = to_hex(operation.nonce);
+    for (const auto& path : operation.paths) {
+        const auto derived = derive(*found.key, path);
+        if (!derived)
+            return refusal(derived.error());
+        statement.addresses.push_back(
+            {crypto::hd_path_text(path), ethereum::to_checksum((*derived)->address)});
+    }
+    const std::string text = trust::encode_statement(statement);
+    const auto document =
+        attestor_.document(trust::kPurposeAddresses, crypto::sha256(as_bytes(text)), operation.nonce, {});
+    if (!document)
+        return refusal(document.error());
+    wire::Reply reply;
+    json::Writer writer(reply.body);
+    writer.begin_object().member("key_id", statement.key_id).key("addresses").begin_array();
+    for (const auto& [path, address] : statement.addresses)
+        writer.begin_object().member("path", path).member("address", address).end_object();
+    writer.end_array()
+        .member("statement", to_base64(as_bytes(text)))
+        .member("attestation", to_base64(*document))
+        .end_object();
+    return reply;
+}
+
+} // namespace redoubt::enclave

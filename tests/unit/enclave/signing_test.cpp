@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every kind of signature, from a request's bytes to one that recovers to the key's address.
+#include "crypto/keccak.h"
+#include "ethereum/message.h"
+#include "ethereum/transaction.h"
+#include "support.h"
+#include "trust/statement.h"
+
+namespace redoubt::enclave {
+namespace {
+
+using namespace tests;
+
+struct Key {
+    Instance instance;
+    MadeKey made;
+
+    explicit Key(const std::string& options = "{}", const std::string& manifest_text = manifest())
+        : instance(manifest_text) {
+        make_vault(instance);
+        made.reply = instance.ask("POST", "/v1/keys", options);
+        EXPECT_EQ(made.reply.status, 201) << made.reply.body;
+        made.id = member(made.reply, "key_id");
+        made.address = member(made.reply, "address");
+        made.record = made.reply.records.at(0).bytes;
+    }
+    wire::Reply ask(const std::string& action, const std::string& body) {
+        return instance.ask("POST", "/v1/keys/" + made.id + "/" + action, body,
+                            {{wire::ItemKind::KeyRecord, made.id, made.record}});
+    }
+};
+
+// Who signed this digest.
+std::string signer(const Hash32& digest, const std::string& signature) {
+    const auto bytes = from_hex0x(signature);
+    if (!bytes || bytes->size() != 65)
+        return "no signature";
+    crypto::Signature parsed;
+    std::copy_n(bytes->begin(), 32, parsed.r.begin());
+    std::copy_n(bytes->begin() + 32, 32, parsed.s.begin());
+    parsed.y_parity = static_cast<std::uint8_t>((*bytes)[64] - 27);
+    const crypto::Secp256k1 curve{Hash32{}};
+    const auto key = curve.recover(digest, parsed);
+    return key ? ethereum::to_checksum(ethereum::address_of(*key)) : "no key";
+}
+
+TEST(Signing, a_message_is_signed_as_wallets_sign_it) {
+    Key key;
+    const auto reply = key.ask("sign-message", R"({"text":"hello"})");
+    ASSERT_EQ(reply.status, 200) << reply.body;
+    const Hash32 digest = ethereum::personal_message_digest(as_bytes("hello"));
+    EXPECT_EQ(member(reply, "digest"), to_hex0x(digest));
+    EXPECT_EQ(signer(digest, member(reply, "signature")), key.made.address);
+    EXPECT_EQ(key.ask("sign-message", R"({"hex":"0x68656c6c6f"})").body, reply.body);
+    const auto validator = key.ask(
+        "sign-message", R"({"hex":"0x68656c6c6f","validator":"0x2c7536E3605D9C16a7a3D7b1898e529396a65c23"})");
+    ASSERT_EQ(validator.status, 200) << validator.body;
+    EXPECT_NE(member(validator, "digest"), member(reply, "digest"));
+}
+
+TEST(Signing, typed_data_comes_back_with_what_was_hashed) {
+    Key key;
+    const auto reply = key.ask(
+        "sign-typed-data",
+        R"({"typed_data":{"types":{"A":[{"name":"x","type":"uint256"}]},"primaryType":"A","domain":{"name":"d"},"message":{"x":"5"}}})");
+    ASSERT_EQ(reply.status, 200) << reply.body;
+    Bytes preimage{0x19, 0x01};
+    append(preimage, *from_hex0x(member(reply, "domain_separator")));
+    append(preimage, *from_hex0x(member(reply, "struct_hash")));
+    const Hash32 digest = crypto::keccak256(preimage);
+    EXPECT_EQ(member(reply, "digest"), to_hex0x(digest));
+    EXPECT_EQ(signer(digest, member(reply, "signature")), key.made.address);
+}
+
+TEST(Signing, an_authorization_recovers_to_its_signer_and_chain_zero_has_to_be_meant) {
+    Key key;
+    const std::string body =
+        R"({"authorization":{"chainId":1,"address":"0x2c7536E3605D9C16a7a3D7b1898e529396a65c23","nonce":7}})";
+    const auto reply = key.ask("sign-authorization", body);
+    ASSERT_EQ(reply.status, 200) << reply.body;
+    const Hash32 digest = ethereum::authorization_digest(
+        {1, *ethereum::parse_address("0x2c7536E3605D9C16a7a3D7b1898e529396a65c23"), 7});
+    EXPECT_EQ(signer(digest, member(reply, "signature")), key.made.address);
+    std::string any = body;
+    any.replace(any.find("\"chainId\":1"), 11, "\"chainId\":0");
+    EXPECT_EQ(code(key.ask("sign-authorization", any)), "invalid_field");
+}
+
+TEST(Signing, raw_digests_are_a_grant_of_the_key) {
+    Key plain;
+    const std::string hash = R"({"hash":"0x)" + std::string(64, '1') + R"("})";
+    EXPECT_EQ(code(plain.ask("sign-hash", hash)), "raw_signing_refused");
+    EXPECT_EQ(code(plain.ask("sign-data", R"({"data":"0xaabb"})")), "raw_signing_refused");
+    for (
+        const char* data :
+        {R"({"data":"0x05c0"})", R"({"data":"0x1901"})",
+         R"({"data":"0xec098504a817c800825208943535353535353535353535353535353535353535880de0b6b3a764000080018080"})"}) {
+        const auto reply = plain.ask("sign-data", data);
+        EXPECT_EQ(code(reply), "raw_signing_refused");
+        EXPECT_NE(reply.body.find("use the route for it"), std::string::npos) << reply.body;
+    }
+    Key granted(R"({"raw_signing":true})");
+    EXPECT_NE(granted.made.reply.body.find(R"("raw_signing":true)"), std::string::npos);
+    const auto reply = granted.ask("sign-hash", hash);
+    ASSERT_EQ(reply.status, 200) << reply.body;
+    Hash32 digest;
+    digest.fill(0x11);
+    EXPECT_EQ(signer(digest, member(reply, "signature")), granted.made.address);
+    EXPECT_EQ(granted.ask("sign-data", R"({"data":"0xaabb"})").status, 200);
+    // The grant is sealed: a record whose flag is changed does not open.
+    Bytes altered = plain.made.record;
+    for (std::size_t at = 0; at < altered.size(); ++at) {
+        altered[at] ^= 2;
+        EXPECT_NE(plain.instance
+                      .ask("POST", "/v1/keys/" + plain.made.id + "/sign-hash", hash,
+                           {{wire::ItemKind::KeyRecord, plain.made.id, altered}})
+                      .status,
+                  200)
+            << at;
+        altered[at] ^= 2;
+    }
+}
+
+TEST(Signing, gas_above_the_cap_is_refused_unless_the_manifest_says_otherwise) {
+    const auto with_gas = [](const std::string& gas) {
+        return R"({"transaction":{"chainId":1,"nonce":0,"gas":)" + gas +
+               R"(,"gasPrice":1,"to":"0x2c7536E3605D9C16a7a3D7b1898e529396a65c23"}})";
+    };
+    Key capped;
+    EXPECT_EQ(capped.ask("sign-transaction", with_gas("16777216")).status, 200);
+    EXPECT_EQ(code(capped.ask("sign-transaction", with_gas("16777217"))), "bad_transaction");
+    Key open("{}", manifest(R"(,"limits":{"max_transaction_gas":0})"));
+    EXPECT_EQ(open.ask("sign-transaction", with_gas("30000000")).status, 200);
+}
+
+TEST(Signing, a_deployment_names_its_contract_and_a_call_is_decoded) {
+    Key key;
+    const auto deployment =
+        key.ask("sign-transaction",
+                R"({"transaction":{"chainId":1,"nonce":0,"gas":100000,"gasPrice":1,"data":"0x6000"}})");
+    ASSERT_EQ(deployment.status, 200) << deployment.body;
+    EXPECT_EQ(member(deployment, "contract_address").size(), 42u);
+    const std::string transfer = "0xa9059cbb" + std::string(24, '0') +
+                                 "2c7536e3605d9c16a7a3d7b1898e529396a65c23" + std::string(63, '0') + "5";
+    const auto call = key.ask(
+        "sign-transaction",
+        R"j({"function":"transfer(address to,uint256 amount)","transaction":{"chainId":1,"nonce":0,"gas":100000,"gasPrice":1,"to":"0x2c7536E3605D9C16a7a3D7b1898e529396a65c23","data":")j" +
+            transfer + R"("}})");
+    ASSERT_EQ(call.status, 200) << call.body;
+    EXPECT_EQ(member(call, "contract_address"), "");
+    EXPECT_NE(call.body.find(R"j("function":"transfer(address,uint256)")j"), std::string::npos) << call.body;
+    EXPECT_NE(call.body.find("0x2c7536E3605D9C16a7a3D7b1898e529396a65c23"), std::string::npos);
+    const auto broken = key.ask(
+        "sign-transaction",
+        R"j({"function":"transfer(address to,uint256 amount)","transaction":{"chainId":1,"nonce":0,"gas":100000,"gasPrice":1,"to":"0x2c7536E3605D9C16a7a3D7b1898e529396a65c23","data":")j" +
+            transfer.substr(0, transfer.size() - 2) + R"("}})");
+    ASSERT_EQ(broken.status, 200) << "reported, never fatal: " << broken.body;
+    EXPECT_NE(broken.body.find(R"("call":{"error":)"), std::string::npos) << broken.body;
+}
+
+TEST(Signing, an_hd_key_signs_for_any_path_and_its_addresses_are_attested) {
+    Key key(R"({"hd":true})");
+    EXPECT_EQ(member(key.made.reply, "algorithm"), "bip32-secp256k1");
+    const auto derived =
+        key.ask("derive", R"({"account":"m/44'/60'/0'/0","first":0,"count":3,"nonce":"0102"})");
+    ASSERT_EQ(derived.status, 200) << derived.body;
+    trust::Pins pins;
+    pins.root_der = root().certificate_der;
+    pins.pcr0 = to_bytes(ByteView(pcr0()));
+    pins.nonce = {1, 2};
+    const auto statement = from_base64(member(derived, "statement"));
+    const auto document = from_base64(member(derived, "attestation"));
+    const auto verified =
+        trust::verify_address_statement(as_text(*statement), *document, pins, system_time_ms());
+    ASSERT_TRUE(verified) << verified.error().describe();
+    ASSERT_EQ(verified->addresses.size(), 3u);
+    EXPECT_EQ(verified->addresses[0].address, key.made.address) << "index 0 is the key's own address";
+    EXPECT_FALSE(trust::verify_key_statement(as_text(*statement), *document, pins, system_time_ms()))
+        << "a statement on addresses is none on a key";
+    const Hash32 digest = ethereum::personal_message_digest(as_bytes("m"));
+    for (const auto& [path, address] : verified->addresses) {
+        const auto reply = key.ask("sign-message", R"({"text":"m","path":")" + path + R"("})");
+        ASSERT_EQ(reply.status, 200) << reply.body;
+        EXPECT_EQ(member(reply, "address"), address);
+        EXPECT_EQ(signer(digest, member(reply, "signature")), address);
+    }
+    EXPECT_EQ(member(key.ask("sign-message", R"({"text":"m"})"), "address"), key.made.address);
+    // Another enclave opens the same seed from its record.
+    Key plain;
+    EXPECT_EQ(code(plain.ask("sign-message", R"({"text":"m","path":"m/0"})")), "invalid_field");
+    EXPECT_EQ(code(plain.ask("derive", R"({"path":"m/0"})")), "invalid_field");
+    const auto path_from = key.ask(
+        "sign-transaction",
+        R"({"path":"m/1","transaction":{"chainId":1,"nonce":0,"gas":21000,"gasPrice":1,"to":"0x2c7536E3605D9C16a7a3D7b1898e529396a65c23","from":")" +
+            key.made.address + R"("}})");
+    EXPECT_EQ(code(path_from), "invalid_field") << "from is compared with the derived key's address";
+}
+
+} // namespace
+} // namespace redoubt::enclave

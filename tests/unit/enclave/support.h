@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// An enclave without sockets, before a KMS of the test's own.
+#pragma once
+
+#include "enclave/enclave.h"
+#include "fake_kms.h"
+#include "nitro/software_nsm.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace redoubt::enclave::tests {
+
+using redoubt::tests::FakeKms;
+
+constexpr const char* kSuffix = "test.internal";
+inline const std::string kVaultArn =
+    "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555";
+inline const std::string kReferenceArn =
+    "arn:aws:kms:us-east-1:000000000000:key/66666666-7777-8888-9999-000000000000";
+inline const std::string kGoldenKey = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318";
+constexpr const char* kGoldenAddress = "0x2c7536E3605D9C16a7a3D7b1898e529396a65c23";
+constexpr const char* kHashBody =
+    R"({"hash":"1111111111111111111111111111111111111111111111111111111111111111","secret_id":"s"})";
+
+inline std::string manifest(const std::string& more = R"(,"reference_keys":"any","min_epoch":1)") {
+    return R"({"redoubt_manifest":1,"kms_keys":[{"arn":")" + kVaultArn + R"(","purpose":"vault"},{"arn":")" +
+           kReferenceArn + R"(","purpose":"reference"}])" + more + "}";
+}
+
+inline FakeKms& kms() {
+    static FakeKms instance(std::string("kms.us-east-1.") + kSuffix);
+    return instance;
+}
+
+inline const nitro::DevelopmentRoot& root() {
+    static const nitro::DevelopmentRoot instance = *nitro::make_development_root();
+    return instance;
+}
+
+inline nitro::Pcr pcr0() {
+    nitro::Pcr out;
+    out.fill(0xab);
+    return out;
+}
+
+struct Item {
+    wire::ItemKind kind;
+    std::string name;
+    Bytes bytes;
+};
+
+// The NSM's time as it is here, and what a test moved it by.
+struct MovedTime {
+    std::shared_ptr<std::atomic<UnixMs>> by = std::make_shared<std::atomic<UnixMs>>(0);
+
+    UnixMs operator()() const { return system_time_ms() + *by; }
+};
+
+struct Instance {
+    std::unique_ptr<Enclave> enclave;
+
+    explicit Instance(const std::string& manifest_text = manifest(), bool with_credentials = true,
+                      std::function<UnixMs()> nsm_time = {}) {
+        kms().forge(nullptr);
+        nitro::SoftwareNsmOptions nsm;
+        nsm.now = std::move(nsm_time);
+        nsm.pcrs[0] = pcr0();
+        nsm.pcrs[1] = nsm.pcrs[2] = pcr0();
+        Options options;
+        options.image = Image::Development;
+        options.kms_proxies[""] = kms().endpoint();
+        options.tls_roots_pem = kms().roots();
+        options.endpoint_suffix = kSuffix;
+        options.clock_refresh_ms = 0;
+        auto made = Enclave::create(*nitro::make_software_nsm(root(), nsm), options);
+        EXPECT_TRUE(made) << made.error().describe();
+        enclave = std::move(*made);
+        if (with_credentials)
+            give_credentials();
+        if (!manifest_text.empty()) {
+            EXPECT_EQ(call(wire::Kind::Manifest, manifest_text).status, 200);
+        }
+    }
+
+    void give_credentials() {
+        wire::CredentialsMessage message;
+        message.access_key_id = "ASIATEST";
+        message.secret_access_key = Secret::copy_of(to_bytes("secret"));
+        Bytes payload;
+        wire::encode_credentials(payload, message);
+        EXPECT_EQ(enclave->handle(wire::Kind::Credentials, payload, MayWait::ForKms)->status, 200);
+    }
+
+    wire::Reply call(wire::Kind kind, std::string_view payload = {}) {
+        return *enclave->handle(kind, as_bytes(payload), MayWait::ForKms);
+    }
+
+    wire::Reply ask(std::string_view method, std::string_view path, std::string_view body = {},
+                    const std::vector<Item>& items = {}, std::string_view query = {}) {
+        wire::Request request;
+        request.method = method;
+        request.path = path;
+        request.authority = "localhost";
+        request.query = query;
+        request.has_query = !query.empty();
+        request.headers = {{"content-type", "application/json"}};
+        request.body = as_bytes(body);
+        for (const auto& item : items)
+            request.items.push_back({item.kind, item.name, item.bytes});
+        Bytes payload;
+        wire::encode_request(payload, request);
+        return *enclave->handle(wire::Kind::Request, payload, MayWait::ForKms);
+    }
+};
+
+inline std::string member(const wire::Reply& reply, const char* name) {
+    const auto body = nlohmann::json::parse(reply.body, nullptr, false);
+    return body.is_object() && body.contains(name) && body[name].is_string() ? body[name].get<std::string>()
+                                                                             : "";
+}
+
+inline std::string code(const wire::Reply& reply) {
+    return member(reply, "code");
+}
+
+inline std::string transaction(int nonce = 0) {
+    return R"({"transaction":{"chainId":1,"nonce":)" + std::to_string(nonce) +
+           R"(,"gas":21000,"maxFeePerGas":2,"maxPriorityFeePerGas":1,"to":"0x2c7536E3605D9C16a7a3D7b1898e529396a65c23","value":"1"}})";
+}
+
+struct MadeKey {
+    std::string id, address;
+    Bytes record;
+    wire::Reply reply;
+};
+
+inline MadeKey make_key(Instance& instance, const std::string& nonce = "0102") {
+    MadeKey out;
+    out.reply = instance.ask("POST", "/v1/keys", R"({"nonce":")" + nonce + R"("})");
+    EXPECT_EQ(out.reply.status, 201) << out.reply.body;
+    out.id = member(out.reply, "key_id");
+    out.address = member(out.reply, "address");
+    if (!out.reply.records.empty())
+        out.record = out.reply.records[0].bytes;
+    return out;
+}
+
+inline Bytes make_vault(Instance& instance) {
+    const auto reply = instance.call(wire::Kind::VaultCreate);
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    return reply.records.empty() ? Bytes{} : reply.records[0].bytes;
+}
+
+inline Bytes to_text_bytes(const Bytes& blob) {
+    return to_bytes(to_base64(blob));
+}
+
+} // namespace redoubt::enclave::tests
