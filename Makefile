@@ -21,7 +21,7 @@ demo: deps build ## the README's story on this machine, up to a mined transactio
 	@tools/demo.sh
 
 test: deps build ## unit, conformance and short end-to-end tests
-	@ctest --test-dir build/release --output-on-failure --no-tests=error -j$$((2 * $(JOBS)))
+	@ctest --test-dir build/release --output-on-failure --no-tests=error -j$$((4 * $(JOBS)))
 
 test-long: deps build ## load, kill, chaos and long fuzz runs (an hour or more)
 	@ctest --test-dir build/release --output-on-failure --no-tests=error -C long -L '^long$$'

