@@ -39,12 +39,41 @@ Result<Operation> create_key(const Request& request, json::Document& scratch) {
     return out;
 }
 
+// What the sealed secret is, is bound to it: the client seals with the same members as HPKE's info.
+Result<Operation> import_key(const Request& request, json::Document& scratch) {
+    REDOUBT_CHECK(need_method(request, "POST", "keys are imported with POST"));
+    REDOUBT_CHECK(no_query(request));
+    REDOUBT_CHECK(need_json(request.content_type, false));
+    REDOUBT_TRY(const json::Value body, parse_body(request, scratch));
+    REDOUBT_CHECK(json::check_members(
+        body, {"ciphertext", "encapsulated_key", "exportable", "hd", "nonce", "raw_signing"}));
+    ImportKey out;
+    REDOUBT_TRY(out.exportable, optional_bool(body, "exportable", "exportable must be true or false"));
+    REDOUBT_TRY(out.hd, optional_bool(body, "hd", "hd must be true or false"));
+    REDOUBT_TRY(out.raw_signing, optional_bool(body, "raw_signing", "raw_signing must be true or false"));
+    REDOUBT_TRY(out.nonce, optional_nonce(body));
+    const auto encapsulated = body.get("encapsulated_key");
+    const auto ciphertext = body.get("ciphertext");
+    if (!encapsulated || !ciphertext)
+        return fail(Code::MissingField, "an import needs encapsulated_key and ciphertext, sealed by HPKE");
+    auto bytes = ciphertext->is_string() ? from_hex0x(ciphertext->text()) : std::nullopt;
+    if (!encapsulated->is_string() || !encapsulated->text().starts_with("0x") ||
+        !from_hex_exact(encapsulated->text().substr(2), out.encapsulated) || !bytes ||
+        bytes->size() > kMaxImportCiphertext)
+        return fail(Code::InvalidField,
+                    "encapsulated_key is 0x and 64 digits, ciphertext 0x-hex of up to 80 bytes");
+    out.ciphertext = std::move(*bytes);
+    return out;
+}
+
 Result<Operation> keys_route(const Request& request, json::Document& scratch) {
     constexpr std::string_view kPrefix = "/v1/keys/";
     if (request.path == "/v1/keys") {
         REDOUBT_CHECK(need_method(request, "POST", "keys are created with POST and listed with GET"));
         return create_key(request, scratch);
     }
+    if (request.path == "/v1/keys/import")
+        return import_key(request, scratch);
     std::string_view id = request.path.substr(kPrefix.size());
     const std::size_t slash = id.find('/');
     if (slash != std::string_view::npos && slash != 0)
@@ -118,13 +147,16 @@ bool is_legacy_path(std::string_view path) noexcept {
 }
 
 Result<Operation> parse_operation(const Request& request, json::Document& scratch) {
-    if (request.path == "/v1/attestation") {
+    const bool offer = request.path == "/v1/import";
+    if (offer || request.path == "/v1/attestation") {
         REDOUBT_CHECK(need_method(request, "GET", "an attestation is asked for with GET"));
         REDOUBT_CHECK(no_body(request));
         REDOUBT_TRY(auto nonce, nonce_query(request));
         if (!nonce)
             return fail(Code::MissingField,
                         "the query needs nonce=HEX, so that the document is shown to be fresh");
+        if (offer)
+            return OfferImport{std::move(*nonce)};
         return Attest{std::move(*nonce)};
     }
     if (request.path == "/v1/keys" || request.path.starts_with("/v1/keys/"))

@@ -27,6 +27,16 @@ struct DescribeKey { // GET /v1/keys/{id}[?nonce=HEX]
     std::string_view key_id;
     std::optional<Bytes> nonce; // present: an attested statement is wanted
 };
+inline constexpr std::size_t kMaxImportCiphertext = 64 + 16; // a seed, and the tag
+struct OfferImport {                                         // GET /v1/import?nonce=HEX
+    Bytes nonce;
+};
+struct ImportKey { // POST /v1/keys/import: a secret sealed by HPKE to the key that OfferImport named
+    bool hd = false, exportable = false, raw_signing = false;
+    Bytes nonce;
+    ByteArray<32> encapsulated{};
+    Bytes ciphertext;
+};
 // The key of a signature: a key, or below an HD key's seed the one at `path`.
 struct Signer {
     std::string_view key_id;
@@ -80,8 +90,8 @@ struct ReferenceGenerateKey { // POST /generate_key
     std::string_view kms_key_id;
 };
 
-using Operation = std::variant<CreateKey, DescribeKey, SignTransaction, SignMessage, SignTypedData,
-                               SignAuthorization, SignHash, SignData, DeriveAddresses, Attest,
+using Operation = std::variant<CreateKey, OfferImport, ImportKey, DescribeKey, SignTransaction, SignMessage,
+                               SignTypedData, SignAuthorization, SignHash, SignData, DeriveAddresses, Attest,
                                ReferenceSignTransaction, ReferenceSignHash, ReferenceGenerateKey>;
 
 struct Request {

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// redoubt key create|list|show|derive. All but list verify the enclave's attested statement before they print
-// an address.
+// redoubt key create|import|list|show|derive. All but list verify the enclave's attested statement before
+// they print an address.
 #include "base/json.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "crypto/bip32.h"
-#include "crypto/random.h"
+#include "crypto/hpke.h"
+#include "ethereum/address.h"
+#include "wallet/mnemonic.h"
 
 #include <CLI/CLI.hpp>
 
 #include <cstdio>
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace redoubt::cli {
 
@@ -19,7 +23,7 @@ struct Options {
     Connection connection;
     bool json = false;
     bool exportable = false, hd = false, raw_signing = false;
-    std::string key_id, after, path, account;
+    std::string key_id, after, path, account, hex_file, mnemonic_file, passphrase_file;
     unsigned limit = 100, first = 0, count = 1;
 };
 
@@ -104,6 +108,15 @@ void print(const trust::KeyStatement& statement, bool pinned, bool json) {
         pinned ? "the pinned PCR0 and PCR16" : "the root (PCRs are NOT pinned)");
 }
 
+// Did the enclave make the kind of key that was asked for? A host could have asked for another.
+Status check_kind(const Options& options, const trust::KeyStatement& statement) {
+    if (statement.exportable != options.exportable || statement.raw_signing != options.raw_signing ||
+        (statement.algorithm == "bip32-secp256k1") != options.hd)
+        return fail(Code::AttestationUntrusted,
+                    "the enclave attested a key of another kind than the one asked for; do not use it");
+    return {};
+}
+
 Result<trust::KeyStatement> create(const Options& options) {
     REDOUBT_TRY(auto gateway, Gateway::connect(options.connection));
     const auto nonce = crypto::SystemRandom().array<32>();
@@ -117,11 +130,100 @@ Result<trust::KeyStatement> create(const Options& options) {
         .end_object();
     REDOUBT_TRY(const auto answer, gateway.post("/v1/keys", body));
     REDOUBT_TRY(auto statement, verified(options.connection, answer.body, nonce));
-    // A host could have asked for another kind of key.
-    if (statement.exportable != options.exportable || statement.raw_signing != options.raw_signing ||
-        (statement.algorithm == "bip32-secp256k1") != options.hd)
+    REDOUBT_CHECK(check_kind(options, statement));
+    return statement;
+}
+
+// One line of a file or, for "-", of standard input; its end is not part of it.
+Result<Secret> read_secret_line(const std::string& path) {
+    constexpr std::size_t kMost = 4096;
+    Secret buffer(kMost);
+    const auto bytes = buffer.mutable_view(SecretAccess("read a secret to be imported"));
+    const int file = path == "-" ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return fail(Code::Io, "the file with the secret cannot be read", path);
+    std::size_t size = 0;
+    ssize_t n = 0;
+    while (size < kMost && (n = read(file, bytes.data() + size, kMost - size)) > 0)
+        size += static_cast<std::size_t>(n);
+    if (file != STDIN_FILENO)
+        close(file);
+    if (n < 0 || size == kMost)
+        return fail(Code::Io, "the file with the secret cannot be read, or is longer than a secret", path);
+    while (size > 0 && (bytes[size - 1] == '\n' || bytes[size - 1] == '\r'))
+        --size;
+    return Secret::copy_of(bytes.first(size));
+}
+
+// What is sealed: a private key or seed in hexadecimal, or the seed behind a mnemonic.
+Result<Secret> secret_to_import(const Options& options) {
+    if (!options.mnemonic_file.empty()) {
+        REDOUBT_TRY(const Secret words, read_secret_line(options.mnemonic_file));
+        Secret passphrase;
+        if (!options.passphrase_file.empty()) {
+            REDOUBT_TRY(passphrase, read_secret_line(options.passphrase_file));
+        }
+        return wallet::mnemonic_seed(words, passphrase);
+    }
+    REDOUBT_TRY(const Secret digits, read_secret_line(options.hex_file));
+    std::string_view text = digits.text(SecretAccess("decode a secret to be imported"));
+    if (text.starts_with("0x"))
+        text.remove_prefix(2);
+    Secret out(text.size() / 2);
+    if (text.size() % 2 != 0 || !from_hex_exact(text, out.mutable_view(SecretAccess("decode a secret"))))
+        return fail(Code::Usage,
+                    "the secret must be an even number of hexadecimal digits, with or without 0x");
+    return out;
+}
+
+// The address that the imported key must have.
+Result<std::string> address_of_secret(const Secret& secret, bool hd) {
+    const crypto::Secp256k1 curve(crypto::SystemRandom().array<32>());
+    Secret key = secret.clone();
+    if (hd) {
+        REDOUBT_TRY(const auto path, crypto::parse_hd_path(crypto::kDefaultHdPath));
+        REDOUBT_TRY(key, crypto::derive_hd_key(curve, secret, path));
+    }
+    REDOUBT_TRY(const auto public_key, curve.public_key(key));
+    return ethereum::to_checksum(ethereum::address_of(public_key));
+}
+
+// The secret is sealed to a key that the enclave attests, together with what the key shall be; the host sees
+// neither, and cannot change either.
+Result<trust::KeyStatement> import(const Options& options) {
+    REDOUBT_TRY(const Secret secret, secret_to_import(options));
+    REDOUBT_TRY(const std::string address, address_of_secret(secret, options.hd));
+    REDOUBT_TRY(auto gateway, Gateway::connect(options.connection));
+    crypto::SystemRandom random;
+    const auto offer_nonce = random.array<32>();
+    REDOUBT_TRY(const auto offered, gateway.get("/v1/import?nonce=" + to_hex(offer_nonce)));
+    json::Document document;
+    REDOUBT_TRY(const auto root, document.parse(offered.body));
+    REDOUBT_TRY(const auto parts, attested(options.connection, root, offer_nonce));
+    REDOUBT_TRY(const auto offer, trust::verify_import_offer(as_text(parts.statement), parts.document,
+                                                             parts.pins, system_time_ms()));
+    crypto::X25519Public recipient;
+    if (!offer.public_key.starts_with("0x") || !from_hex_exact(offer.public_key.substr(2), recipient))
+        return fail(Code::AttestationInvalid, "the import offer's key is malformed");
+    const std::string info = trust::import_info(offer, options.hd, options.exportable, options.raw_signing);
+    REDOUBT_TRY(const auto sealed, crypto::hpke_seal(recipient, as_bytes(info), {}, secret, random));
+    const auto nonce = random.array<32>();
+    std::string body;
+    json::Writer(body)
+        .begin_object()
+        .member("encapsulated_key", to_hex0x(sealed.encapsulated))
+        .member("ciphertext", to_hex0x(sealed.ciphertext))
+        .member("exportable", options.exportable)
+        .member("hd", options.hd)
+        .member("raw_signing", options.raw_signing)
+        .member("nonce", to_hex(nonce))
+        .end_object();
+    REDOUBT_TRY(const auto answer, gateway.post("/v1/keys/import", body));
+    REDOUBT_TRY(auto statement, verified(options.connection, answer.body, nonce));
+    REDOUBT_CHECK(check_kind(options, statement));
+    if (statement.address != address || statement.vault_id != offer.vault_id)
         return fail(Code::AttestationUntrusted,
-                    "the enclave attested a key of another kind than the one asked for; do not use it");
+                    "the enclave attested another key than the one that was imported; do not use it");
     return statement;
 }
 
@@ -217,7 +319,7 @@ int finish(const Options& options, const Result<trust::KeyStatement>& statement)
 } // namespace
 
 void add_keys(CLI::App& app, Context& context) {
-    auto* key = app.add_subcommand("key", "create, list, show and derive keys");
+    auto* key = app.add_subcommand("key", "create, import, list, show and derive keys");
     key->require_subcommand(1);
 
     auto* create_command =
@@ -238,6 +340,35 @@ void add_keys(CLI::App& app, Context& context) {
             context.exit_code = report(status.error(), options->json);
         else
             context.exit_code = finish(*options, create(*options));
+    });
+
+    auto* import_command = key->add_subcommand(
+        "import", "seal a private key, seed or mnemonic to the attested enclave; the host never sees it");
+    auto import_options = std::make_shared<Options>();
+    add_connection(*import_command, *import_options);
+    auto* hex =
+        import_command->add_option("--hex", import_options->hex_file,
+                                   "file with the private key (or with --hd the seed) in hexadecimal; - is "
+                                   "standard input");
+    auto* words =
+        import_command->add_option("--mnemonic", import_options->mnemonic_file,
+                                   "file with a BIP-39 mnemonic in English, on one line; implies --hd");
+    hex->excludes(words);
+    import_command
+        ->add_option("--passphrase-file", import_options->passphrase_file, "the mnemonic's passphrase")
+        ->needs(words);
+    import_command->add_flag("--hd", import_options->hd, "the secret is a BIP-32 seed of 16 to 64 bytes");
+    import_command->add_flag("--exportable", import_options->exportable, "the key may later be exported");
+    import_command->add_flag("--raw-signing", import_options->raw_signing, "the key may sign any digest");
+    import_command->footer("Example: redoubt key import --ready-file ready.json --mnemonic words.txt\n"
+                           "Secrets are read from files or standard input, never from the command line.");
+    import_command->callback([&context, import_options] {
+        auto status = complete(import_options->connection);
+        if (status && import_options->hex_file.empty() && import_options->mnemonic_file.empty())
+            status = fail(Code::Usage, "give --hex or --mnemonic");
+        import_options->hd = import_options->hd || !import_options->mnemonic_file.empty();
+        context.exit_code = status ? finish(*import_options, import(*import_options))
+                                   : report(status.error(), import_options->json);
     });
 
     auto* derive_command =

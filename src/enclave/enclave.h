@@ -27,6 +27,8 @@
 
 namespace redoubt::api {
 struct CreateKey;
+struct OfferImport;
+struct ImportKey;
 struct DescribeKey;
 struct Signer;
 struct SignTransaction;
@@ -98,6 +100,8 @@ class Enclave {
     // operations.cpp, signing.cpp, reference_operations.cpp: what clients ask
     MaybeReply request(ByteView payload, MayWait may_wait, std::int64_t waited_ms);
     MaybeReply run(const Asked& asked, const api::CreateKey& operation);
+    MaybeReply run(const Asked& asked, const api::OfferImport& operation);
+    MaybeReply run(const Asked& asked, const api::ImportKey& operation);
     MaybeReply run(const Asked& asked, const api::DescribeKey& operation);
     MaybeReply run(const Asked& asked, const api::SignTransaction& operation);
     MaybeReply run(const Asked& asked, const api::SignMessage& operation);
@@ -116,6 +120,11 @@ class Enclave {
         std::shared_ptr<const OpenKey> key;
         MaybeReply reply;
     };
+    struct VaultOrReply {
+        std::shared_ptr<const OpenVault> vault;
+        MaybeReply reply;
+    };
+    VaultOrReply vault_for_new_key(const Asked& asked);
     KeyOrReply vault_key(const Asked& asked, std::string_view key_id);
     KeyOrReply signing_key(const Asked& asked, const api::Signer& signer);
     Result<std::shared_ptr<const OpenKey>> derive(const OpenKey& seed, const crypto::HdPath& path) const;
@@ -126,6 +135,10 @@ class Enclave {
     Result<std::shared_ptr<const OpenKey>> open_reference(ByteView ciphertext, UnixMs now);
     Status reference_allowed(const ethereum::Address& address) const;
     Status usable(const sealed::KeyHead& head) const;
+    // A new key of the vault from a private key or seed; seals, describes and attests it. `flags`:
+    // sealed::kFlag….
+    Result<wire::Reply> new_key(const OpenVault& vault, sealed::Algorithm algorithm, Secret secret,
+                                std::uint32_t flags, const Bytes& nonce, UnixMs now);
 
     Result<crypto::Signature> sign(const OpenKey& key, const Hash32& digest) const;
     Status check_transaction(const OpenKey& key, const ethereum::ParsedTransaction& parsed) const;

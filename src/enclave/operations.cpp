@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What clients ask of vault keys, and of the enclave itself.
 #include "api/operation.h"
+#include "crypto/hash.h"
+#include "crypto/hpke.h"
 #include "enclave/asked.h"
 #include "policy/open_policy.h"
 #include "trust/statement.h"
@@ -15,6 +17,31 @@ constexpr std::size_t kSeedSize = 32; // BIP-32 recommends 256 bits
 const crypto::HdPath& default_path() {
     static const crypto::HdPath path = *crypto::parse_hd_path(crypto::kDefaultHdPath);
     return path;
+}
+
+template<class Operation>
+std::uint32_t flags_of(const Operation& operation) noexcept {
+    return (operation.exportable ? sealed::kFlagExportable : 0) |
+           (operation.raw_signing ? sealed::kFlagRawSigning : 0);
+}
+
+template<class Operation>
+sealed::Algorithm algorithm_of(const Operation& operation) noexcept {
+    return operation.hd ? sealed::Algorithm::HdSecp256k1 : sealed::Algorithm::Secp256k1;
+}
+
+// The X25519 key that secrets are sealed to for import into this vault.
+Secret import_key_of(const OpenVault& vault) {
+    return crypto::hkdf_sha256(vault.key.view(SecretAccess("derive a vault's import key")), vault.record.id,
+                               as_bytes("redoubt import key v1"), 32);
+}
+
+trust::ImportOffer offer_of(const OpenVault& vault) {
+    trust::ImportOffer out;
+    out.vault_id = sealed::vault_id_text(vault.record.id);
+    out.vault_commitment = to_hex(vault.record.commitment);
+    out.policy_digest = to_hex(policy::open_policy_digest());
+    return out;
 }
 
 std::string_view header(const wire::Request& message, std::string_view name) noexcept {
@@ -190,58 +217,113 @@ Result<std::string> Enclave::key_description(const OpenKey& key, const OpenVault
     return out;
 }
 
-std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::CreateKey& operation) {
-    if (manifest()->require_policy)
-        return refusal(
-            {Code::PolicyRequired, "the manifest requires a policy for each key, and this version has none"});
-    const auto vault = vaults_.any(asked.now);
-    if (!vault)
-        return refusal(
-            {Code::VaultClosed, "no vault is open; the gateway's log says why KMS did not open one"});
-    if (asked.may_wait == MayWait::No)
-        return std::nullopt;
-    // Before randomness is drawn: what is refused must cost nothing.
-    if (const auto status = attestor_.allow_statement(); !status)
-        return refusal(status.error());
-    auto key = std::make_shared<OpenKey>();
-    if (operation.hd) {
-        key->seed = random_.secret(kSeedSize);
-        auto derived = crypto::derive_hd_key(*curve_, key->seed, default_path());
-        if (!derived)
-            return refusal(derived.error());
-        key->private_key = std::move(*derived);
-        key->head.algorithm = sealed::Algorithm::HdSecp256k1;
+Result<wire::Reply> Enclave::new_key(const OpenVault& vault, sealed::Algorithm algorithm, Secret secret,
+                                     std::uint32_t flags, const Bytes& nonce, UnixMs now) {
+    OpenKey key;
+    if (algorithm == sealed::Algorithm::HdSecp256k1) {
+        REDOUBT_TRY(key.private_key, crypto::derive_hd_key(*curve_, secret, default_path()));
+        key.seed = std::move(secret);
     } else {
-        do
-            key->private_key = random_.secret(kPrivateKeySize);
-        while (!curve_->valid_key(key->private_key)); // all but 2^-128 of the draws are valid
+        key.private_key = std::move(secret);
     }
-    const auto public_key = curve_->public_key(key->private_key);
-    if (!public_key)
-        return refusal(public_key.error());
-    key->public_key = *public_key;
-    key->address = ethereum::address_of(key->public_key);
-    key->lease = vault->lease;
-    key->opened = asked.now;
-    key->head.epoch = manifest()->min_epoch;
-    key->head.vault = vault->record.id;
-    key->head.id = random_.array<16>();
-    key->head.address = key->address;
-    key->head.policy_digest = policy::open_policy_digest();
-    key->head.flags = (operation.exportable ? sealed::kFlagExportable : 0) |
-                      (operation.raw_signing ? sealed::kFlagRawSigning : 0);
-    key->head.created = asked.now;
+    REDOUBT_TRY(key.public_key, curve_->public_key(key.private_key));
+    key.address = ethereum::address_of(key.public_key);
+    key.head.algorithm = algorithm;
+    key.head.epoch = manifest()->min_epoch;
+    key.head.vault = vault.record.id;
+    key.head.id = random_.array<16>();
+    key.head.address = key.address;
+    key.head.policy_digest = policy::open_policy_digest();
+    key.head.flags = flags;
+    key.head.created = now;
     // Without a client's nonce the statement is still attested, only not fresh for anyone.
-    auto description = key_description(*key, *vault, operation.nonce);
-    if (!description)
-        return refusal(description.error());
+    REDOUBT_TRY(auto description, key_description(key, vault, nonce));
     wire::Reply reply;
     reply.status = 201;
-    reply.body = std::move(*description);
+    reply.body = std::move(description);
     reply.records.push_back(
-        {wire::ItemKind::KeyRecord, sealed::key_id_text(key->head.id),
-         sealed::seal_key(vault->key, key->head, operation.hd ? key->seed : key->private_key, random_)});
+        {wire::ItemKind::KeyRecord, sealed::key_id_text(key.head.id),
+         sealed::seal_key(vault.key, key.head, key.seed.empty() ? key.private_key : key.seed, random_)});
     return reply;
+}
+
+// The vault that a new key goes into, once the request may cost an attestation.
+Enclave::VaultOrReply Enclave::vault_for_new_key(const Asked& asked) {
+    if (manifest()->require_policy)
+        return {nullptr, refusal({Code::PolicyRequired,
+                                  "the manifest requires a policy for each key, and this version has none"})};
+    auto vault = vaults_.any(asked.now);
+    if (!vault)
+        return {nullptr, refusal({Code::VaultClosed,
+                                  "no vault is open; the gateway's log says why KMS did not open one"})};
+    if (asked.may_wait == MayWait::No)
+        return {nullptr, std::nullopt};
+    // Before randomness is drawn: what is refused must cost nothing.
+    if (const auto status = attestor_.allow_statement(); !status)
+        return {nullptr, refusal(status.error())};
+    return {std::move(vault), std::nullopt};
+}
+
+std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::CreateKey& operation) {
+    const VaultOrReply found = vault_for_new_key(asked);
+    if (!found.vault)
+        return found.reply;
+    Secret secret;
+    if (operation.hd) {
+        secret = random_.secret(kSeedSize);
+    } else {
+        do
+            secret = random_.secret(kPrivateKeySize);
+        while (!curve_->valid_key(secret)); // all but 2^-128 of the draws are valid
+    }
+    auto made = new_key(*found.vault, algorithm_of(operation), std::move(secret), flags_of(operation),
+                        operation.nonce, asked.now);
+    return made ? std::move(*made) : refusal(made.error());
+}
+
+// Every enclave that has the vault open has the same key, so an import may reach another one than its offer.
+std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::OfferImport& operation) {
+    const VaultOrReply found = vault_for_new_key(asked);
+    if (!found.vault)
+        return found.reply;
+    const auto public_key = crypto::x25519_public(import_key_of(*found.vault));
+    if (!public_key)
+        return refusal(public_key.error());
+    trust::ImportOffer offer = offer_of(*found.vault);
+    offer.public_key = to_hex0x(*public_key);
+    offer.nonce = to_hex(operation.nonce);
+    const std::string text = trust::encode_statement(offer);
+    const auto document =
+        attestor_.document(trust::kPurposeImport, crypto::sha256(as_bytes(text)), operation.nonce, {});
+    if (!document)
+        return refusal(document.error());
+    wire::Reply reply;
+    json::Writer(reply.body)
+        .begin_object()
+        .member("public_key", offer.public_key)
+        .member("vault_id", offer.vault_id)
+        .member("policy_digest", offer.policy_digest)
+        .member("statement", to_base64(as_bytes(text)))
+        .member("attestation", to_base64(*document))
+        .end_object();
+    return reply;
+}
+
+std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::ImportKey& operation) {
+    const VaultOrReply found = vault_for_new_key(asked);
+    if (!found.vault)
+        return found.reply;
+    const std::string info =
+        trust::import_info(offer_of(*found.vault), operation.hd, operation.exportable, operation.raw_signing);
+    auto secret = crypto::hpke_open(import_key_of(*found.vault),
+                                    {operation.encapsulated, operation.ciphertext}, as_bytes(info), {});
+    if (!secret)
+        return refusal(secret.error());
+    if (!sealed::valid_secret_size(algorithm_of(operation), secret->size()))
+        return refusal({Code::KeyInvalid, "a private key has 32 bytes, a BIP-32 seed 16 to 64"});
+    auto made = new_key(*found.vault, algorithm_of(operation), std::move(*secret), flags_of(operation),
+                        operation.nonce, asked.now);
+    return made ? std::move(*made) : refusal(made.error());
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::DescribeKey& operation) {

@@ -8,10 +8,11 @@ namespace redoubt::ethereum {
 
 namespace {
 
-constexpr std::uint8_t kSignedData = 0x19; // EIP-191; no RLP, since as RLP it would be a single byte
-constexpr std::uint8_t kString = 0x80;     // first bytes of RLP: below it a byte that stands for itself,
-constexpr std::uint8_t kList = 0xc0;       // from here on lists,
-constexpr std::uint8_t kLongList = 0xf8;   // and from here on those with a length of 1 to 8 bytes
+constexpr std::uint8_t kSignedData = 0x19;   // EIP-191; no RLP, since as RLP it would be a single byte
+constexpr std::uint8_t kSetCodeMagic = 0x05; // EIP-7702, before an authorization
+constexpr std::uint8_t kString = 0x80;       // first bytes of RLP: below it a byte that stands for itself,
+constexpr std::uint8_t kList = 0xc0;         // from here on lists,
+constexpr std::uint8_t kLongList = 0xf8;     // and from here on those with a length of 1 to 8 bytes
 
 // Is this one list, from its first to its last byte? Only the outermost prefix is looked at, and a longer one
 // than RLP demands is good enough: what is refused here may be too much, never too little.
@@ -46,7 +47,7 @@ Hash32 validator_data_digest(const Address& validator, ByteView data) {
 bool is_ethereum_payload(ByteView bytes) noexcept {
     if (bytes.empty())
         return false;
-    return bytes[0] == kSignedData || is_rlp_list(bytes) ||
+    return bytes[0] == kSignedData || bytes[0] == kSetCodeMagic || is_rlp_list(bytes) ||
            (bytes[0] < kString && is_rlp_list(bytes.subspan(1)));
 }
 

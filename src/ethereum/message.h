@@ -13,7 +13,8 @@ Hash32 validator_data_digest(const Address& validator, ByteView data);
 
 // Does keccak256 of these bytes mean something to Ethereum, so that a signature over it is more than one over
 // data: an RLP list (a legacy transaction), a byte below 0x80 before an RLP list (a typed transaction, known
-// or not, and EIP-7702's 0x05), or EIP-191's 0x19. Signing them as bytes would go round every rule.
+// or not), EIP-7702's 0x05 or EIP-191's 0x19 whatever follows. Signing them as bytes would go round every
+// rule.
 bool is_ethereum_payload(ByteView bytes) noexcept;
 
 } // namespace redoubt::ethereum

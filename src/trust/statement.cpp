@@ -124,6 +124,56 @@ Result<AddressStatement> parse_address_statement(std::string_view text) {
     return out;
 }
 
+std::string encode_statement(const ImportOffer& offer) {
+    std::string out;
+    json::Writer(out)
+        .begin_object()
+        .member("nonce", offer.nonce)
+        .member("policy_digest", offer.policy_digest)
+        .member("public_key", offer.public_key)
+        .member("redoubt_import_offer", std::uint64_t{1})
+        .member("vault_commitment", offer.vault_commitment)
+        .member("vault_id", offer.vault_id)
+        .end_object();
+    return out;
+}
+
+Result<ImportOffer> parse_import_offer(std::string_view text) {
+    json::Document document;
+    const auto root = document.parse(text, {.bytes = 4096, .depth = 2, .values = 16});
+    if (!root || !json::check_members(*root, {"nonce", "policy_digest", "public_key", "redoubt_import_offer",
+                                              "vault_commitment", "vault_id"}))
+        return invalid("the import offer is malformed");
+    ImportOffer out;
+    const auto string = [&](std::string_view name, std::string& into) {
+        const auto value = root->get(name);
+        if (!value || !value->is_string())
+            return false;
+        into = std::string(value->text());
+        return true;
+    };
+    const auto version = root->get("redoubt_import_offer");
+    if (!version || version->u64() != 1 || !string("nonce", out.nonce) ||
+        !string("policy_digest", out.policy_digest) || !string("public_key", out.public_key) ||
+        !string("vault_commitment", out.vault_commitment) || !string("vault_id", out.vault_id))
+        return invalid("the import offer is malformed");
+    return out;
+}
+
+std::string import_info(const ImportOffer& offer, bool hd, bool exportable, bool raw_signing) {
+    std::string out;
+    json::Writer(out)
+        .begin_object()
+        .member("exportable", exportable)
+        .member("hd", hd)
+        .member("policy_digest", offer.policy_digest)
+        .member("raw_signing", raw_signing)
+        .member("redoubt_import", std::uint64_t{1})
+        .member("vault_id", offer.vault_id)
+        .end_object();
+    return out;
+}
+
 Result<nitro::Attestation> verify_document(ByteView document, std::string_view purpose, const Pins& pins,
                                            UnixMs now) {
     REDOUBT_TRY(auto attestation, nitro::verify_attestation(document, pins.root_der, now));
@@ -168,6 +218,14 @@ Result<KeyStatement> verify_key_statement(std::string_view statement, ByteView d
                                           UnixMs now) {
     REDOUBT_CHECK(verify_attested(statement, document, kPurposeKey, pins, now));
     REDOUBT_TRY(auto parsed, parse_statement(statement));
+    REDOUBT_CHECK(check_nonce(parsed.nonce, pins));
+    return parsed;
+}
+
+Result<ImportOffer> verify_import_offer(std::string_view statement, ByteView document, const Pins& pins,
+                                        UnixMs now) {
+    REDOUBT_CHECK(verify_attested(statement, document, kPurposeImport, pins, now));
+    REDOUBT_TRY(auto parsed, parse_import_offer(statement));
     REDOUBT_CHECK(check_nonce(parsed.nonce, pins));
     return parsed;
 }

@@ -15,6 +15,7 @@ namespace redoubt::trust {
 // user_data purposes.
 inline constexpr std::string_view kPurposeKey = "key-statement";           // digest of a key statement
 inline constexpr std::string_view kPurposeAddresses = "address-statement"; // digest of an address statement
+inline constexpr std::string_view kPurposeImport = "import-offer";         // digest of an import offer
 inline constexpr std::string_view kPurposeIdentity =
     "identity"; // digest of the manifest's canonical form (SHA-256)
 inline constexpr std::string_view kPurposeKms = "kms-recipient"; // digest of the public key; for KMS calls
@@ -52,6 +53,18 @@ inline constexpr std::size_t kMaxStatementAddresses = 1000;
 std::string encode_statement(const AddressStatement& statement);         // canonical JSON
 Result<AddressStatement> parse_address_statement(std::string_view json); // Error: AttestationInvalid
 
+// Where a key may be sealed to for import: an X25519 key that every enclave with this vault open has.
+struct ImportOffer {
+    std::string public_key;                                // "0x" and 64 hex digits
+    std::string vault_id, vault_commitment, policy_digest; // hex
+    std::string nonce;                                     // the client's, hex
+};
+std::string encode_statement(const ImportOffer& offer);        // canonical JSON
+Result<ImportOffer> parse_import_offer(std::string_view json); // Error: AttestationInvalid
+// HPKE's info for an import: canonical JSON of what the key shall be, so that no host can change it on the
+// way.
+std::string import_info(const ImportOffer& offer, bool hd, bool exportable, bool raw_signing);
+
 struct Pins {
     Bytes root_der; // the root certificate to trust
     std::optional<Bytes> pcr0, pcr16;
@@ -64,6 +77,8 @@ Result<KeyStatement> verify_key_statement(std::string_view statement, ByteView d
                                           UnixMs now);
 Result<AddressStatement> verify_address_statement(std::string_view statement, ByteView document,
                                                   const Pins& pins, UnixMs now);
+Result<ImportOffer> verify_import_offer(std::string_view statement, ByteView document, const Pins& pins,
+                                        UnixMs now);
 // The same for a bare document of a purpose. Gives the attestation.
 Result<nitro::Attestation> verify_document(ByteView document, std::string_view purpose, const Pins& pins,
                                            UnixMs now);

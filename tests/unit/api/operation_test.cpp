@@ -129,6 +129,27 @@ TEST(Operation, a_transaction_may_be_the_unsigned_bytes_and_bring_an_abi) {
     EXPECT_EQ(refusal("POST", "/v1/keys/k/sign-transaction", with_function), Code::AmbiguousField);
 }
 
+TEST(Operation, imports_are_read_strictly) {
+    Parsed out;
+    parse(out, "GET", "/v1/import", "", "", "nonce=00ff");
+    ASSERT_TRUE(out.operation);
+    EXPECT_EQ(std::get<OfferImport>(*out.operation).nonce, (Bytes{0, 0xff}));
+    EXPECT_EQ(refusal("GET", "/v1/import"), Code::MissingField);
+    const std::string key = R"("encapsulated_key":"0x)" + std::string(64, '1') + "\"";
+    parse(out, "POST", "/v1/keys/import", "{" + key + R"(,"ciphertext":"0x00","hd":true})");
+    ASSERT_TRUE(out.operation) << out.operation.error().describe();
+    EXPECT_TRUE(std::get<ImportKey>(*out.operation).hd);
+    EXPECT_EQ(refusal("POST", "/v1/keys/import", "{" + key + "}"), Code::MissingField);
+    EXPECT_EQ(refusal("POST", "/v1/keys/import",
+                      "{" + key + R"(,"ciphertext":"0x)" + std::string(162, '0') + "\"}"),
+              Code::InvalidField);
+    EXPECT_EQ(refusal("POST", "/v1/keys/import", R"({"encapsulated_key":"0x11","ciphertext":"0x00"})"),
+              Code::InvalidField);
+    EXPECT_EQ(refusal("POST", "/v1/keys/import", "{" + key + R"(,"ciphertext":"0x00","label":"x"})"),
+              Code::UnknownField);
+    EXPECT_EQ(refusal("GET", "/v1/keys/import"), Code::MethodNotAllowed);
+}
+
 TEST(Operation, addresses_are_derived_one_or_a_range) {
     Parsed out;
     parse(out, "POST", "/v1/keys/k/derive", R"({"path":"m/44'/60'/0'/0/7","nonce":"00"})");

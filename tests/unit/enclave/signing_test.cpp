@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every kind of signature, from a request's bytes to one that recovers to the key's address.
+#include "crypto/hpke.h"
 #include "crypto/keccak.h"
 #include "ethereum/message.h"
 #include "ethereum/transaction.h"
@@ -119,6 +120,72 @@ TEST(Signing, raw_digests_are_a_grant_of_the_key) {
             << at;
         altered[at] ^= 2;
     }
+}
+
+std::string import_body(Instance& instance, const Secret& secret, bool hd, bool sealed_as_raw_signing,
+                        bool asked_as_raw_signing) {
+    const auto offered = instance.ask("GET", "/v1/import", "", {}, "nonce=0a");
+    EXPECT_EQ(offered.status, 200) << offered.body;
+    trust::Pins pins;
+    pins.root_der = root().certificate_der;
+    pins.nonce = {0x0a};
+    const auto statement = *from_base64(member(offered, "statement"));
+    const auto document = *from_base64(member(offered, "attestation"));
+    const auto offer = trust::verify_import_offer(as_text(statement), document, pins, system_time_ms());
+    EXPECT_TRUE(offer) << offer.error().describe();
+    crypto::X25519Public recipient;
+    EXPECT_TRUE(from_hex_exact(offer->public_key.substr(2), recipient));
+    crypto::SystemRandom random;
+    const auto sealed =
+        *crypto::hpke_seal(recipient, as_bytes(trust::import_info(*offer, hd, false, sealed_as_raw_signing)),
+                           {}, secret, random);
+    return R"({"encapsulated_key":")" + to_hex0x(sealed.encapsulated) + R"(","ciphertext":")" +
+           to_hex0x(sealed.ciphertext) + R"(","hd":)" + (hd ? "true" : "false") + R"(,"raw_signing":)" +
+           (asked_as_raw_signing ? "true" : "false") + R"(,"nonce":"0b"})";
+}
+
+TEST(Signing, an_imported_key_is_the_one_that_was_sealed_and_no_host_changes_what_it_may) {
+    Instance instance;
+    make_vault(instance);
+    const Secret key = Secret::copy_of(*from_hex(kGoldenKey));
+    const std::string body = import_body(instance, key, false, false, false);
+    const auto reply = instance.ask("POST", "/v1/keys/import", body);
+    ASSERT_EQ(reply.status, 201) << reply.body;
+    EXPECT_EQ(member(reply, "address"), kGoldenAddress);
+    ASSERT_EQ(reply.records.size(), 1u);
+    const auto signed_reply =
+        instance.ask("POST", "/v1/keys/" + member(reply, "key_id") + "/sign-message", R"({"text":"m"})",
+                     {{wire::ItemKind::KeyRecord, member(reply, "key_id"), reply.records[0].bytes}});
+    EXPECT_EQ(signer(ethereum::personal_message_digest(as_bytes("m")), member(signed_reply, "signature")),
+              kGoldenAddress);
+    // The host asks for a grant that the client did not seal.
+    EXPECT_EQ(code(instance.ask("POST", "/v1/keys/import", import_body(instance, key, false, false, true))),
+              "invalid_field");
+    std::string as_seed = body;
+    as_seed.replace(as_seed.find("\"hd\":false"), 10, "\"hd\":true");
+    EXPECT_EQ(code(instance.ask("POST", "/v1/keys/import", as_seed)), "invalid_field");
+    // Another vault's import key is another.
+    Instance other;
+    make_vault(other);
+    EXPECT_EQ(code(other.ask("POST", "/v1/keys/import", body)), "invalid_field");
+    // What is no key.
+    EXPECT_EQ(
+        code(instance.ask("POST", "/v1/keys/import", import_body(instance, Secret(31), false, false, false))),
+        "key_invalid");
+    EXPECT_EQ(
+        code(instance.ask("POST", "/v1/keys/import", import_body(instance, Secret(32), false, false, false))),
+        "key_invalid");
+    EXPECT_EQ(
+        code(instance.ask("POST", "/v1/keys/import", import_body(instance, Secret(15), true, false, false))),
+        "key_invalid");
+    const auto seed = instance.ask("POST", "/v1/keys/import",
+                                   import_body(instance, Secret::copy_of(Bytes(64, 7)), true, true, true));
+    ASSERT_EQ(seed.status, 201) << seed.body;
+    EXPECT_EQ(member(seed, "algorithm"), "bip32-secp256k1");
+    EXPECT_NE(seed.body.find(R"("raw_signing":true)"), std::string::npos);
+    Instance strict(manifest(R"(,"require_policy":true)"));
+    make_vault(strict);
+    EXPECT_EQ(code(strict.ask("POST", "/v1/keys/import", body)), "policy_required");
 }
 
 TEST(Signing, gas_above_the_cap_is_refused_unless_the_manifest_says_otherwise) {

@@ -76,6 +76,7 @@ TEST(Message, a_typed_transaction_of_any_type_is_an_ethereum_payload) {
 
 TEST(Message, whatever_starts_as_signed_data_is_an_ethereum_payload) {
     EXPECT_TRUE(is_ethereum_payload(Bytes{0x19}));
+    EXPECT_TRUE(is_ethereum_payload(Bytes{0x05, 0x01}));
     EXPECT_TRUE(is_ethereum_payload(Bytes{0x19, 0x01, 0x00}));
     EXPECT_TRUE(is_ethereum_payload(as_bytes("\x19"
                                              "Ethereum Signed Message:\n0")));
