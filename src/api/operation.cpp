@@ -46,8 +46,12 @@ Result<Operation> import_key(const Request& request, json::Document& scratch) {
     REDOUBT_CHECK(need_json(request.content_type, false));
     REDOUBT_TRY(const json::Value body, parse_body(request, scratch));
     REDOUBT_CHECK(json::check_members(
-        body, {"ciphertext", "encapsulated_key", "exportable", "hd", "nonce", "raw_signing"}));
+        body, {"ciphertext", "encapsulated_key", "exportable", "hd", "nonce", "raw_signing", "vault_id"}));
     ImportKey out;
+    const auto vault_id = body.get("vault_id");
+    if (!vault_id || !vault_id->is_string())
+        return fail(Code::MissingField, "an import needs vault_id, as the offer says it");
+    out.vault_id = vault_id->text();
     REDOUBT_TRY(out.exportable, optional_bool(body, "exportable", "exportable must be true or false"));
     REDOUBT_TRY(out.hd, optional_bool(body, "hd", "hd must be true or false"));
     REDOUBT_TRY(out.raw_signing, optional_bool(body, "raw_signing", "raw_signing must be true or false"));

@@ -32,6 +32,7 @@ struct OfferImport {                                         // GET /v1/import?n
     Bytes nonce;
 };
 struct ImportKey { // POST /v1/keys/import: a secret sealed by HPKE to the key that OfferImport named
+    std::string_view vault_id; // the offer's
     bool hd = false, exportable = false, raw_signing = false;
     Bytes nonce;
     ByteArray<32> encapsulated{};

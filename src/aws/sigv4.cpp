@@ -216,6 +216,7 @@ bool has_sound_percents(std::string_view text) noexcept {
 
 std::string percent_encoded(std::string_view text) {
     std::string out;
+    out.reserve(3 * text.size());
     for (const char c : text) {
         if (is_unreserved(c))
             out += c;

@@ -68,6 +68,7 @@ std::expected<SigV4Claim, SigV4Failure> read_sigv4_query(const net::HttpRequest&
             out.unsigned_query.append(out.unsigned_query.empty() ? "" : "&").append(parameter);
     }
     const auto& [algorithm, credential, date, signed_headers, expires, token, signature] = found;
+    (void)token; // taken below
     if (!algorithm || !credential || !date || !signed_headers || !expires || !signature)
         return incomplete("AWS query-string parameters must include 'X-Amz-Algorithm', 'X-Amz-Credential', "
                           "'X-Amz-Date', 'X-Amz-SignedHeaders', 'X-Amz-Expires' and 'X-Amz-Signature'.");
@@ -82,10 +83,8 @@ std::expected<SigV4Claim, SigV4Failure> read_sigv4_query(const net::HttpRequest&
         return std::unexpected(read.error());
     out.signed_headers = *signed_headers;
     out.amz_date = *date;
-    if (token) {
-        std::string copy = *token;
-        out.token = Secret::take(copy);
-    }
+    if (auto& value = found[5]) // kToken
+        out.token = Secret::take(*value);
     return out;
 }
 
@@ -102,6 +101,10 @@ Status presign_sigv4(net::HttpRequest& request, const Credentials& credentials, 
     const std::string_view date = std::string_view(amz_date).substr(0, 8);
     const std::string scope = sigv4_scope(date, options.region, options.service);
     const std::string signed_headers = sigv4_signable_headers(request);
+    // One allocation for all that follows: a string that grows leaves copies of a token behind.
+    request.query.reserve(
+        request.query.size() + 1024 +
+        3 * (signed_headers.size() + credentials.access_key_id.size() + credentials.session_token.size()));
     const auto add = [&](std::string_view name, std::string_view value) {
         request.query.append(request.query.empty() ? "" : "&").append(name).append("=");
         request.query.append(percent_encoded(value));

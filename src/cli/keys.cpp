@@ -211,6 +211,7 @@ Result<trust::KeyStatement> import(const Options& options) {
     std::string body;
     json::Writer(body)
         .begin_object()
+        .member("vault_id", offer.vault_id)
         .member("encapsulated_key", to_hex0x(sealed.encapsulated))
         .member("ciphertext", to_hex0x(sealed.ciphertext))
         .member("exportable", options.exportable)
@@ -235,6 +236,10 @@ Result<trust::KeyStatement> show(const Options& options) {
     if (statement.key_id != options.key_id)
         return fail(Code::AttestationUntrusted, "the enclave attested another key than the one asked for");
     return statement;
+}
+
+bool is_pinned(const Options& options) {
+    return !options.connection.pcr0.empty() && !options.connection.pcr16.empty();
 }
 
 Status derive(const Options& options) {
@@ -276,12 +281,14 @@ Status derive(const Options& options) {
         json.begin_object().member("key_id", statement.key_id).key("addresses").begin_array();
         for (const auto& [path, address] : statement.addresses)
             json.begin_object().member("path", path).member("address", address).end_object();
-        json.end_array().member("attested", true).end_object();
+        json.end_array().member("attested", true).member("pinned", is_pinned(options)).end_object();
         std::printf("%s\n", out.c_str());
         return {};
     }
     for (const auto& [path, address] : statement.addresses)
         std::printf("%s  %s\n", address.c_str(), path.c_str());
+    if (!is_pinned(options))
+        std::printf("The PCRs are NOT pinned: some enclave attested this, not a known image and manifest.\n");
     return {};
 }
 
@@ -312,7 +319,7 @@ Status list(const Options& options) {
 int finish(const Options& options, const Result<trust::KeyStatement>& statement) {
     if (!statement)
         return report(statement.error(), options.json);
-    print(*statement, !options.connection.pcr0.empty() && !options.connection.pcr16.empty(), options.json);
+    print(*statement, is_pinned(options), options.json);
     return kExitOk;
 }
 

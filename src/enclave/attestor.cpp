@@ -18,19 +18,19 @@ Result<Bytes> Attestor::document(std::string_view purpose, const Hash32& digest,
     return nsm_.attest(request);
 }
 
-bool RateLimit::take() noexcept {
+bool RateLimit::take(int count) noexcept {
     const std::lock_guard lock(mutex_);
     const std::int64_t now = monotonic_ms();
     tokens_ms_ = std::min(tokens_ms_ + (now - filled_at_), most_ms_);
     filled_at_ = now;
-    if (tokens_ms_ < cost_ms_)
+    if (tokens_ms_ < count * cost_ms_)
         return false;
-    tokens_ms_ -= cost_ms_;
+    tokens_ms_ -= count * cost_ms_;
     return true;
 }
 
-Status Attestor::allow_statement() {
-    if (!statements_.take())
+Status Attestor::allow_statement(int count) {
+    if (!statements_.take(count))
         return fail(Code::TooManyRequests, "too many attestation requests; ask again in a second");
     return {};
 }

@@ -18,7 +18,7 @@ class RateLimit {
   public:
     RateLimit(int per_second, int burst) noexcept
         : cost_ms_(1000 / per_second), most_ms_(burst * cost_ms_), tokens_ms_(most_ms_) {}
-    bool take() noexcept;
+    bool take(int count = 1) noexcept; // all or none
 
   private:
     std::mutex mutex_;
@@ -35,7 +35,7 @@ class Attestor {
                            ByteView public_key);
     // Asked before a client's document is made, and before anything else is done for it. Error:
     // TooManyRequests.
-    Status allow_statement();
+    Status allow_statement(int count = 1);
     Status allow_identity();
 
     // A P-384 signature costs the NSM some milliseconds.

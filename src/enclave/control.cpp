@@ -95,6 +95,8 @@ Status Enclave::install_manifest(ByteView payload) {
     // again.
     if (!state.locked || state.value != wanted)
         return fail(Code::ManifestRefused, "PCR16 holds something else; start a new enclave");
+    derived_.set_limits(std::min<std::size_t>(parsed.limits.key_cache_entries, kMaxDerivedKeys),
+                        std::int64_t{1000} * parsed.limits.key_cache_seconds);
     keys_.set_limits(parsed.limits.key_cache_entries, std::int64_t{1000} * parsed.limits.key_cache_seconds);
     references_.set_limits(parsed.limits.key_cache_entries,
                            std::int64_t{1000} * parsed.limits.key_cache_seconds);
@@ -314,10 +316,12 @@ void Enclave::maintain() {
         return;
     // First what must not wait for a region that hangs.
     keys_.remove_ended(clock_.now());
+    derived_.remove_ended(clock_.now());
     references_.remove_ended(clock_.now());
     for (const auto& vault : vaults_.all())
         renew(*vault, clock_.now());
     keys_.remove_ended(clock_.now());
+    derived_.remove_ended(clock_.now());
 }
 
 } // namespace redoubt::enclave

@@ -159,6 +159,8 @@ class Enclave {
     KmsPool kms_;
     VaultTable vaults_;
     KeyCache keys_, references_;
+    static constexpr std::size_t kMaxDerivedKeys = 10'000;
+    KeyCache derived_;     // below HD keys' seeds: of its own, so that new paths drive nobody's key out
     SingleFlight opening_; // vaults by their record's digest, reference keys by their ciphertext's
     std::atomic<int> generating_{0};
     std::string module_id_;

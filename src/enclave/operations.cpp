@@ -12,6 +12,7 @@ namespace redoubt::enclave {
 namespace {
 
 constexpr std::size_t kPrivateKeySize = 32;
+constexpr std::size_t kMostReadAtOnce = 64 * 1024;
 constexpr std::size_t kSeedSize = 32; // BIP-32 recommends 256 bits
 
 const crypto::HdPath& default_path() {
@@ -36,8 +37,9 @@ Secret import_key_of(const OpenVault& vault) {
                                as_bytes("redoubt import key v1"), 32);
 }
 
-trust::ImportOffer offer_of(const OpenVault& vault) {
+trust::ImportOffer offer_of(const OpenVault& vault, std::uint64_t epoch) {
     trust::ImportOffer out;
+    out.epoch = epoch;
     out.vault_id = sealed::vault_id_text(vault.record.id);
     out.vault_commitment = to_hex(vault.record.commitment);
     out.policy_digest = to_hex(policy::open_policy_digest());
@@ -75,6 +77,9 @@ std::optional<wire::Reply> Enclave::request(ByteView payload, MayWait may_wait, 
             return refusal(
                 {Code::WrongAuthority, "the manifest does not list the host name that the request is for"});
     }
+    // Long bodies take milliseconds to read: not on a thread that signs for others.
+    if (may_wait == MayWait::No && message->body.size() > kMostReadAtOnce)
+        return std::nullopt;
     thread_local json::Document scratch;
     const api::Request parts{message->method,
                              message->path,
@@ -289,7 +294,7 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::OfferImpo
     const auto public_key = crypto::x25519_public(import_key_of(*found.vault));
     if (!public_key)
         return refusal(public_key.error());
-    trust::ImportOffer offer = offer_of(*found.vault);
+    trust::ImportOffer offer = offer_of(*found.vault, manifest()->min_epoch);
     offer.public_key = to_hex0x(*public_key);
     offer.nonce = to_hex(operation.nonce);
     const std::string text = trust::encode_statement(offer);
@@ -310,11 +315,17 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::OfferImpo
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::ImportKey& operation) {
-    const VaultOrReply found = vault_for_new_key(asked);
+    VaultOrReply found = vault_for_new_key(asked);
     if (!found.vault)
         return found.reply;
-    const std::string info =
-        trust::import_info(offer_of(*found.vault), operation.hd, operation.exportable, operation.raw_signing);
+    // The vault whose offer the client sealed to; others may be open, too.
+    const auto vault_id = sealed::parse_vault_id(operation.vault_id);
+    found.vault = vault_id ? vaults_.find(*vault_id, asked.now) : nullptr;
+    if (!found.vault)
+        return refusal(
+            {Code::VaultUnknown, "the vault that the import names is not open; ask for a new offer"});
+    const std::string info = trust::import_info(offer_of(*found.vault, manifest()->min_epoch), operation.hd,
+                                                operation.exportable, operation.raw_signing);
     auto secret = crypto::hpke_open(import_key_of(*found.vault),
                                     {operation.encapsulated, operation.ciphertext}, as_bytes(info), {});
     if (!secret)

@@ -148,6 +148,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
     void answer(std::uint64_t id, const wire::Reply& reply) {
         const std::size_t payload_at = wire::begin_frame(out_, wire::Kind::Reply, id);
         wire::encode_reply(out_, reply);
+        // A longer frame would be the end of the connection, and of everybody's requests on it.
+        if (out_.size() - payload_at + wire::kFrameHead - 4 > wire::kMaxFrame) {
+            out_.resize(payload_at);
+            wire::encode_reply(out_,
+                               refusal({Code::TooLarge, "the reply would be longer than 4 MiB; ask for less "
+                                                        "(a smaller call, or no function and abi)"}));
+        }
         wire::end_frame(out_, payload_at);
     }
 

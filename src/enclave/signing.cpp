@@ -94,12 +94,15 @@ Enclave::KeyOrReply Enclave::signing_key(const Asked& asked, const api::Signer& 
     if (!found.key || !signer.path)
         return found;
     const Hash32 id = cache_id(found.key->head.id, *signer.path);
-    if (auto cached = keys_.find(id, asked.now))
+    if (auto cached = derived_.find(id, asked.now))
         return {std::move(cached), std::nullopt};
+    // As costly as several signatures: not on a thread that signs for others.
+    if (asked.may_wait == MayWait::No)
+        return {nullptr, std::nullopt};
     auto derived = derive(*found.key, *signer.path);
     if (!derived)
         return {nullptr, refusal(derived.error())};
-    keys_.insert(id, *derived);
+    derived_.insert(id, *derived);
     return {std::move(*derived), std::nullopt};
 }
 
@@ -259,13 +262,15 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::DeriveAdd
     const KeyOrReply found = vault_key(asked, operation.key_id);
     if (!found.key)
         return found.reply;
-    // Milliseconds of arithmetic and an attestation: not on a thread that signs, and counted by what it
-    // costs.
+    if (found.key->seed.empty())
+        return refusal(
+            {Code::InvalidField, "only HD keys have addresses to derive, and this key is not one"});
+    // Milliseconds of arithmetic and an attestation: not on a thread that signs, and counted by its cost.
     if (asked.may_wait == MayWait::No)
         return std::nullopt;
-    for (std::size_t i = 0; i < operation.paths.size(); i += kAddressesPerStatement)
-        if (const auto status = attestor_.allow_statement(); !status)
-            return refusal(status.error());
+    const auto cost = 1 + static_cast<int>((operation.paths.size() - 1) / kAddressesPerStatement);
+    if (const auto status = attestor_.allow_statement(cost); !status)
+        return refusal(status.error());
     const auto vault = vaults_.find(found.key->head.vault, asked.now);
     if (!vault)
         return refusal({Code::VaultClosed, "the key's vault is closed"});

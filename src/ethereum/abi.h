@@ -21,6 +21,7 @@ inline constexpr std::size_t kMaxValues = 8192;    // decoded from one calldata;
 inline constexpr std::size_t kMaxText = 1 << 20;   // characters of names and types that write_call_json gives
 inline constexpr std::size_t kMaxName = 256;       // characters
 inline constexpr std::size_t kMaxSignature = 4096; // characters
+inline constexpr std::size_t kMaxAbiTypes = 8192;  // in all functions of one JSON ABI, nested ones counted
 inline constexpr std::size_t kMaxFunctions = 1024; // in one JSON ABI
 
 enum class Kind : std::uint8_t {

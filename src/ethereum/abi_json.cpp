@@ -147,11 +147,27 @@ Result<Function> parse_function(const json::Value& entry) {
     return out;
 }
 
+namespace {
+
+std::size_t types_in(const std::vector<Type>& types) noexcept {
+    std::size_t out = types.size();
+    for (const Type& type : types)
+        out += types_in(type.children);
+    return out;
+}
+
+std::size_t function_types(const Function& function) noexcept {
+    return types_in(function.inputs);
+}
+
+} // namespace
+
 Result<std::vector<Function>> parse_abi(const json::Value& array) {
     if (!array.is_array())
         return fail(Code::InvalidField, "a JSON ABI is an array of objects");
     std::vector<Function> out;
     std::vector<ByteArray<4>> selectors;
+    std::size_t types = 0;
     for (const json::Value entry : array) {
         REDOUBT_TRY(const std::string_view type, text_member(entry, "type"));
         if (type != "function")
@@ -159,6 +175,9 @@ Result<std::vector<Function>> parse_abi(const json::Value& array) {
         if (out.size() == kMaxFunctions)
             return fail(Code::TooLarge, "a JSON ABI has at most 1024 functions");
         REDOUBT_TRY(auto function, parse_function(entry));
+        types += function_types(function);
+        if (types > kMaxAbiTypes)
+            return fail(Code::TooLarge, "the functions of a JSON ABI have at most 8192 types in all");
         selectors.push_back(function.selector());
         out.push_back(std::move(function));
     }

@@ -5,6 +5,7 @@
 #include "crypto/hash.h"
 #include "ethereum/rlp.h"
 #include "ethereum/transaction.h"
+#include "wire/frame.h"
 
 namespace redoubt::gateway {
 
@@ -14,6 +15,7 @@ constexpr std::size_t kBlobSize = 131'072;      // EIP-4844: 4096 field elements
 constexpr std::size_t kKzgSize = 48;            // a commitment or a proof: a compressed point of G1
 constexpr std::size_t kCellProofsPerBlob = 128; // EIP-7594, CELLS_PER_EXT_BLOB
 constexpr std::uint8_t kBlobType = 0x03;
+constexpr json::Limits kReplyLimits{.bytes = wire::kMaxFrame, .depth = 64, .values = 1 << 17};
 constexpr json::Limits kLimits{.bytes = kMaxBodyWithBlobs, .depth = 64, .values = 1 << 16};
 
 Result<std::vector<Bytes>> read_list(const json::Value& sidecar, std::string_view name, std::size_t most,
@@ -103,7 +105,7 @@ Result<SplitBody> split_sidecar(std::string_view body) {
 
 Result<std::string> with_network_transaction(std::string_view reply_body, const BlobSidecar& sidecar) {
     json::Document document;
-    REDOUBT_TRY(const json::Value root, document.parse(reply_body, kLimits));
+    REDOUBT_TRY(const json::Value root, document.parse(reply_body, kReplyLimits));
     const auto text = root.get("raw_transaction");
     const auto raw = text && text->is_string() ? from_hex0x(text->text()) : std::nullopt;
     const auto parsed = raw ? ethereum::parse_signed_transaction(*raw)

@@ -422,6 +422,7 @@ bool Router::on_store(std::function<void()> work, std::function<void()> done) {
     return store_workers_.submit([alive = std::weak_ptr<Alive>(alive_), &loop = loop_, work = std::move(work),
                                   done = std::move(done)]() mutable {
         work();
+        work = nullptr; // what it holds belongs to the loop: it must not die here after `done` ran there
         loop.post([alive, done = std::move(done)] {
             if (!alive.expired())
                 done();

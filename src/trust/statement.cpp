@@ -95,7 +95,7 @@ std::string encode_statement(const AddressStatement& s) {
 Result<AddressStatement> parse_address_statement(std::string_view text) {
     json::Document document;
     const auto root = document.parse(
-        text, {.bytes = 256 * kMaxStatementAddresses, .depth = 4, .values = 8 * kMaxStatementAddresses});
+        text, {.bytes = 320 * kMaxStatementAddresses, .depth = 4, .values = 8 * kMaxStatementAddresses});
     const auto malformed = [] { return invalid("the address statement is malformed"); };
     if (!root || !json::check_members(*root, {"addresses", "key_id", "nonce", "policy_digest",
                                               "redoubt_address_statement", "vault_commitment", "vault_id"}))
@@ -128,6 +128,7 @@ std::string encode_statement(const ImportOffer& offer) {
     std::string out;
     json::Writer(out)
         .begin_object()
+        .member("epoch", offer.epoch)
         .member("nonce", offer.nonce)
         .member("policy_digest", offer.policy_digest)
         .member("public_key", offer.public_key)
@@ -141,8 +142,8 @@ std::string encode_statement(const ImportOffer& offer) {
 Result<ImportOffer> parse_import_offer(std::string_view text) {
     json::Document document;
     const auto root = document.parse(text, {.bytes = 4096, .depth = 2, .values = 16});
-    if (!root || !json::check_members(*root, {"nonce", "policy_digest", "public_key", "redoubt_import_offer",
-                                              "vault_commitment", "vault_id"}))
+    if (!root || !json::check_members(*root, {"epoch", "nonce", "policy_digest", "public_key",
+                                              "redoubt_import_offer", "vault_commitment", "vault_id"}))
         return invalid("the import offer is malformed");
     ImportOffer out;
     const auto string = [&](std::string_view name, std::string& into) {
@@ -153,10 +154,12 @@ Result<ImportOffer> parse_import_offer(std::string_view text) {
         return true;
     };
     const auto version = root->get("redoubt_import_offer");
-    if (!version || version->u64() != 1 || !string("nonce", out.nonce) ||
+    const auto epoch = root->get("epoch");
+    if (!epoch || !epoch->u64() || !version || version->u64() != 1 || !string("nonce", out.nonce) ||
         !string("policy_digest", out.policy_digest) || !string("public_key", out.public_key) ||
         !string("vault_commitment", out.vault_commitment) || !string("vault_id", out.vault_id))
         return invalid("the import offer is malformed");
+    out.epoch = *epoch->u64();
     return out;
 }
 
@@ -164,6 +167,7 @@ std::string import_info(const ImportOffer& offer, bool hd, bool exportable, bool
     std::string out;
     json::Writer(out)
         .begin_object()
+        .member("epoch", offer.epoch)
         .member("exportable", exportable)
         .member("hd", hd)
         .member("policy_digest", offer.policy_digest)

@@ -56,6 +56,7 @@ Result<AddressStatement> parse_address_statement(std::string_view json); // Erro
 // Where a key may be sealed to for import: an X25519 key that every enclave with this vault open has.
 struct ImportOffer {
     std::string public_key;                                // "0x" and 64 hex digits
+    std::uint64_t epoch = 0;                               // that the key will be sealed under
     std::string vault_id, vault_commitment, policy_digest; // hex
     std::string nonce;                                     // the client's, hex
 };

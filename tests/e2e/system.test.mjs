@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import crypto from "node:crypto";
 import { after, before, test } from "node:test";
-import { JsonRpcProvider, Transaction, computeAddress, recoverAddress } from "ethers";
+import { Interface, JsonRpcProvider, Transaction, computeAddress, recoverAddress } from "ethers";
 import { storeReferenceKey } from "./cloud.mjs";
 import { anvil, request, until, up } from "./lib.mjs";
 
@@ -271,4 +271,17 @@ test("pipelined and keep-alive requests are answered in order", async () => {
   const order = [...text.matchAll(/"raw_transaction"|"healthy"/g)].map(([what]) => what);
   assert.deepEqual(order, Array.from({ length: 20 }, (_, i) => (i % 2 ? '"healthy"' : '"raw_transaction"')));
   socket.destroy();
+});
+
+test("a reply that would be too long for the enclave's link is refused, and the link lives", async () => {
+  const call = new Interface(["function f(string)"]).encodeFunctionData("f", ["\0".repeat(520_000)]);
+  const transaction = { chainId: 1, nonce: 0, gas: 21000, gasPrice: 1, to: "0x2c7536E3605D9C16a7a3D7b1898e529396a65c23" };
+  const path = `/v1/keys/${ready.key_id}/sign-transaction`;
+  const long = await system.json("POST", path, { function: "f(string)", transaction: { ...transaction, data: call } });
+  assert.equal(long.status, 413, JSON.stringify(long.body).slice(0, 300));
+  assert.equal(long.body.code, "too_large");
+  const before = system.logs();
+  assert.ok(!before.includes("what is no reply"), before.slice(-500));
+  const without = await system.json("POST", path, { transaction: { ...transaction, data: call } });
+  assert.equal(without.status, 200);
 });

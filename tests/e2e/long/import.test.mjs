@@ -65,11 +65,11 @@ test("npm's HPKE seals what the enclave opens, and nothing else opens", async ()
   const recipientPublicKey = await suite.kem.deserializePublicKey(getBytes(offer.public_key).buffer);
   const wallet = Wallet.createRandom();
   const sealFor = async (exportable) => {
-    const info = JSON.stringify({ exportable, hd: false, policy_digest: offer.policy_digest, raw_signing: false,
+    const info = JSON.stringify({ epoch: JSON.parse(Buffer.from(offer.statement, "base64")).epoch, exportable, hd: false, policy_digest: offer.policy_digest, raw_signing: false,
       redoubt_import: 1, vault_id: offer.vault_id });
     const sender = await suite.createSenderContext({ recipientPublicKey, info: new TextEncoder().encode(info) });
     const ciphertext = await sender.seal(getBytes(wallet.privateKey).buffer);
-    return { encapsulated_key: hexlify(new Uint8Array(sender.enc)), ciphertext: hexlify(new Uint8Array(ciphertext)) };
+    return { vault_id: offer.vault_id, encapsulated_key: hexlify(new Uint8Array(sender.enc)), ciphertext: hexlify(new Uint8Array(ciphertext)) };
   };
   const made = await system.json("POST", "/v1/keys/import", await sealFor(false));
   assert.equal(made.status, 201, JSON.stringify(made.body));

@@ -135,7 +135,7 @@ TEST(Operation, imports_are_read_strictly) {
     ASSERT_TRUE(out.operation);
     EXPECT_EQ(std::get<OfferImport>(*out.operation).nonce, (Bytes{0, 0xff}));
     EXPECT_EQ(refusal("GET", "/v1/import"), Code::MissingField);
-    const std::string key = R"("encapsulated_key":"0x)" + std::string(64, '1') + "\"";
+    const std::string key = R"("vault_id":"vault-00","encapsulated_key":"0x)" + std::string(64, '1') + "\"";
     parse(out, "POST", "/v1/keys/import", "{" + key + R"(,"ciphertext":"0x00","hd":true})");
     ASSERT_TRUE(out.operation) << out.operation.error().describe();
     EXPECT_TRUE(std::get<ImportKey>(*out.operation).hd);
@@ -143,7 +143,8 @@ TEST(Operation, imports_are_read_strictly) {
     EXPECT_EQ(refusal("POST", "/v1/keys/import",
                       "{" + key + R"(,"ciphertext":"0x)" + std::string(162, '0') + "\"}"),
               Code::InvalidField);
-    EXPECT_EQ(refusal("POST", "/v1/keys/import", R"({"encapsulated_key":"0x11","ciphertext":"0x00"})"),
+    EXPECT_EQ(refusal("POST", "/v1/keys/import",
+                      R"({"vault_id":"v","encapsulated_key":"0x11","ciphertext":"0x00"})"),
               Code::InvalidField);
     EXPECT_EQ(refusal("POST", "/v1/keys/import", "{" + key + R"(,"ciphertext":"0x00","label":"x"})"),
               Code::UnknownField);

@@ -139,8 +139,9 @@ std::string import_body(Instance& instance, const Secret& secret, bool hd, bool 
     const auto sealed =
         *crypto::hpke_seal(recipient, as_bytes(trust::import_info(*offer, hd, false, sealed_as_raw_signing)),
                            {}, secret, random);
-    return R"({"encapsulated_key":")" + to_hex0x(sealed.encapsulated) + R"(","ciphertext":")" +
-           to_hex0x(sealed.ciphertext) + R"(","hd":)" + (hd ? "true" : "false") + R"(,"raw_signing":)" +
+    return R"({"vault_id":")" + offer->vault_id + R"(","encapsulated_key":")" +
+           to_hex0x(sealed.encapsulated) + R"(","ciphertext":")" + to_hex0x(sealed.ciphertext) +
+           R"(","hd":)" + (hd ? "true" : "false") + R"(,"raw_signing":)" +
            (asked_as_raw_signing ? "true" : "false") + R"(,"nonce":"0b"})";
 }
 
@@ -167,7 +168,7 @@ TEST(Signing, an_imported_key_is_the_one_that_was_sealed_and_no_host_changes_wha
     // Another vault's import key is another.
     Instance other;
     make_vault(other);
-    EXPECT_EQ(code(other.ask("POST", "/v1/keys/import", body)), "invalid_field");
+    EXPECT_EQ(code(other.ask("POST", "/v1/keys/import", body)), "vault_unknown");
     // What is no key.
     EXPECT_EQ(
         code(instance.ask("POST", "/v1/keys/import", import_body(instance, Secret(31), false, false, false))),
