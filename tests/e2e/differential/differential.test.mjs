@@ -9,7 +9,7 @@ import { startTool } from "./tool.mjs";
 
 test("random transactions, typed data and messages give the bytes that ethers and viem give", async (t) => {
   t.diagnostic(`DIFFERENTIAL_SEED=${seed}`);
-  const counts = wantedCounts(100, 100);
+  const counts = wantedCounts(50, 50);
   const result = await compare({ seed, counts });
   t.diagnostic(summary(result.compared));
   judgeAll(result, counts);
