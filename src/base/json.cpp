@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/json.h"
 
+#include "base/utf8.h"
+
 #include <algorithm>
 
 namespace redoubt::json {
@@ -20,34 +22,6 @@ bool is_plain_ascii(char c) noexcept {
 
 bool is_digit(char c) noexcept {
     return c >= '0' && c <= '9';
-}
-
-// The length of the valid UTF-8 sequence at text[at], or 0 (RFC 3629: no overlong forms, no surrogates, at
-// most U+10FFFF).
-std::size_t utf8_length(std::string_view text, std::size_t at) noexcept {
-    const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
-    const auto continuation = [&](std::size_t i, std::uint8_t low, std::uint8_t high) {
-        return i < text.size() && byte(i) >= low && byte(i) <= high;
-    };
-    const std::uint8_t lead = byte(at);
-    if (lead < 0x80)
-        return 1;
-    if (lead >= 0xc2 && lead <= 0xdf)
-        return continuation(at + 1, 0x80, 0xbf) ? 2 : 0;
-    if (lead >= 0xe0 && lead <= 0xef) {
-        const std::uint8_t low = lead == 0xe0 ? 0xa0 : 0x80;
-        const std::uint8_t high = lead == 0xed ? 0x9f : 0xbf;
-        return continuation(at + 1, low, high) && continuation(at + 2, 0x80, 0xbf) ? 3 : 0;
-    }
-    if (lead >= 0xf0 && lead <= 0xf4) {
-        const std::uint8_t low = lead == 0xf0 ? 0x90 : 0x80;
-        const std::uint8_t high = lead == 0xf4 ? 0x8f : 0xbf;
-        return continuation(at + 1, low, high) && continuation(at + 2, 0x80, 0xbf) &&
-                       continuation(at + 3, 0x80, 0xbf)
-                   ? 4
-                   : 0;
-    }
-    return 0;
 }
 
 void append_utf8(std::string& out, std::uint32_t point) {
@@ -481,177 +455,6 @@ Status check_members(const Value& object, std::initializer_list<std::string_view
             return fail(Code::UnknownField,
                         "the object has a member that this operation does not know; remove it");
     return {};
-}
-
-void Writer::separate() {
-    if (!first_)
-        out_.push_back(',');
-    first_ = false;
-}
-
-Writer& Writer::begin_object() {
-    separate();
-    out_.push_back('{');
-    first_ = true;
-    return *this;
-}
-
-Writer& Writer::end_object() {
-    out_.push_back('}');
-    first_ = false;
-    return *this;
-}
-
-Writer& Writer::begin_array() {
-    separate();
-    out_.push_back('[');
-    first_ = true;
-    return *this;
-}
-
-Writer& Writer::end_array() {
-    out_.push_back(']');
-    first_ = false;
-    return *this;
-}
-
-Writer& Writer::key(std::string_view name) {
-    separate();
-    append_escaped(out_, name);
-    out_.push_back(':');
-    first_ = true; // the value that follows needs no comma
-    return *this;
-}
-
-Writer& Writer::string(std::string_view value) {
-    separate();
-    append_escaped(out_, value);
-    return *this;
-}
-
-Writer& Writer::number(std::uint64_t value) {
-    separate();
-    out_ += std::to_string(value);
-    return *this;
-}
-
-Writer& Writer::number(std::int64_t value) {
-    separate();
-    out_ += std::to_string(value);
-    return *this;
-}
-
-Writer& Writer::boolean(bool value) {
-    separate();
-    out_ += value ? "true" : "false";
-    return *this;
-}
-
-Writer& Writer::null() {
-    separate();
-    out_ += "null";
-    return *this;
-}
-
-Writer& Writer::raw(std::string_view json) {
-    separate();
-    out_ += json;
-    return *this;
-}
-
-void append_escaped(std::string& out, std::string_view text) {
-    static constexpr char kHex[] = "0123456789abcdef";
-    out.push_back('"');
-    for (std::size_t at = 0; at < text.size();) {
-        const char c = text[at];
-        const std::size_t length = utf8_length(text, at);
-        if (length == 0)
-            out += "\\ufffd"; // one replacement character a byte that is not UTF-8
-        else if (length > 1)
-            out += text.substr(at, length);
-        else if (c == '"' || c == '\\')
-            (out += '\\') += c;
-        else if (c == '\n')
-            out += "\\n";
-        else if (c == '\r')
-            out += "\\r";
-        else if (c == '\t')
-            out += "\\t";
-        else if (c == '\b')
-            out += "\\b";
-        else if (c == '\f')
-            out += "\\f";
-        else if (static_cast<std::uint8_t>(c) < 0x20)
-            ((out += "\\u00") += kHex[c >> 4]) += kHex[c & 15];
-        else
-            out.push_back(c);
-        at += length == 0 ? 1 : length;
-    }
-    out.push_back('"');
-}
-
-namespace {
-
-Status append_canonical(std::string& out, const Value& value) {
-    switch (value.type()) {
-    case Type::Null:
-        out += "null";
-        return {};
-    case Type::False:
-        out += "false";
-        return {};
-    case Type::True:
-        out += "true";
-        return {};
-    case Type::String:
-        append_escaped(out, value.text());
-        return {};
-    case Type::Number: {
-        const auto number = value.u64();
-        if (!number || *number > 9007199254740991u)
-            return bad("only integers from 0 to 2^53 - 1 have a canonical form here");
-        out += std::to_string(*number);
-        return {};
-    }
-    case Type::Array: {
-        out.push_back('[');
-        bool first = true;
-        for (const Value element : value) {
-            if (!first)
-                out.push_back(',');
-            first = false;
-            REDOUBT_CHECK(append_canonical(out, element));
-        }
-        out.push_back(']');
-        return {};
-    }
-    case Type::Object: {
-        std::vector<Value> members;
-        for (const Value member : value)
-            members.push_back(member);
-        std::sort(members.begin(), members.end(),
-                  [](const Value& a, const Value& b) { return a.name() < b.name(); });
-        out.push_back('{');
-        for (std::size_t i = 0; i < members.size(); ++i) {
-            if (i > 0)
-                out.push_back(',');
-            append_escaped(out, members[i].name());
-            out.push_back(':');
-            REDOUBT_CHECK(append_canonical(out, members[i]));
-        }
-        out.push_back('}');
-        return {};
-    }
-    }
-    return bad("the body is not valid JSON");
-}
-
-} // namespace
-
-Result<std::string> canonical(const Value& value) {
-    std::string out;
-    REDOUBT_CHECK(append_canonical(out, value));
-    return out;
 }
 
 } // namespace redoubt::json

@@ -5,9 +5,8 @@
 // (tests/e2e/long/import.test.mjs).
 #pragma once
 
-#include "crypto/random.h"
-
 #include "base/result.h"
+#include "crypto/random.h"
 
 namespace redoubt::crypto {
 

@@ -19,6 +19,7 @@
 #include "trust/manifest.h"
 #include "wire/message.h"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -46,6 +47,10 @@ struct ReferenceGenerateKey;
 
 namespace redoubt::ethereum {
 struct ParsedTransaction;
+}
+
+namespace redoubt::json {
+class Writer;
 }
 
 namespace redoubt::enclave {
@@ -141,6 +146,8 @@ class Enclave {
                                 std::uint32_t flags, const Bytes& nonce, UnixMs now);
 
     Result<crypto::Signature> sign(const OpenKey& key, const Hash32& digest) const;
+    wire::Reply signed_digest(const OpenKey& key, const Hash32& digest,
+                              const std::function<void(json::Writer&)>& more = {}) const;
     Status check_transaction(const OpenKey& key, const ethereum::ParsedTransaction& parsed) const;
     Result<std::string> key_description(const OpenKey& key, const OpenVault& vault,
                                         const std::optional<Bytes>& nonce);

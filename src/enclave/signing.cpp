@@ -22,17 +22,6 @@ std::string signature_text(const crypto::Signature& signature) {
     return to_hex0x(out);
 }
 
-void write_signature(json::Writer& writer, const OpenKey& key, const Hash32& digest,
-                     const crypto::Signature& signature) {
-    writer.member("address", ethereum::to_checksum(key.address))
-        .member("digest", to_hex0x(digest))
-        .member("signature", signature_text(signature))
-        .member("r", to_hex0x(signature.r))
-        .member("s", to_hex0x(signature.s))
-        .member("v", std::uint64_t{27} + signature.y_parity)
-        .member("y_parity", std::uint64_t{signature.y_parity});
-}
-
 // The call as the client's ABI reads it. What cannot be read is said, not refused: a node would take it, too.
 void write_call(json::Writer& writer, const std::vector<ethereum::abi::Function>& functions,
                 const ethereum::Transaction& transaction) {
@@ -158,6 +147,28 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignTrans
     return reply;
 }
 
+// The reply to a signature over a digest. `more` writes what else it holds.
+wire::Reply Enclave::signed_digest(const OpenKey& key, const Hash32& digest,
+                                   const std::function<void(json::Writer&)>& more) const {
+    const auto signature = sign(key, digest);
+    if (!signature)
+        return refusal(signature.error());
+    wire::Reply reply;
+    json::Writer writer(reply.body);
+    writer.begin_object()
+        .member("address", ethereum::to_checksum(key.address))
+        .member("digest", to_hex0x(digest))
+        .member("signature", signature_text(*signature))
+        .member("r", to_hex0x(signature->r))
+        .member("s", to_hex0x(signature->s))
+        .member("v", std::uint64_t{27} + signature->y_parity)
+        .member("y_parity", std::uint64_t{signature->y_parity});
+    if (more)
+        more(writer);
+    writer.end_object();
+    return reply;
+}
+
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignMessage& operation) {
     const KeyOrReply found = signing_key(asked, operation.signer);
     if (!found.key)
@@ -165,18 +176,12 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignMessa
     const Hash32 digest = operation.validator
                               ? ethereum::validator_data_digest(*operation.validator, operation.message)
                               : ethereum::personal_message_digest(operation.message);
-    const auto signature = sign(*found.key, digest);
-    if (!signature)
-        return refusal(signature.error());
-    wire::Reply reply;
-    json::Writer writer(reply.body);
-    writer.begin_object();
-    write_signature(writer, *found.key, digest, *signature);
-    writer.key("message").begin_object().member("version", operation.validator ? "0x00" : "0x45");
-    if (operation.validator)
-        writer.member("validator", ethereum::to_checksum(*operation.validator));
-    writer.member("hex", to_hex0x(operation.message)).end_object().end_object();
-    return reply;
+    return signed_digest(*found.key, digest, [&](json::Writer& writer) {
+        writer.key("message").begin_object().member("version", operation.validator ? "0x00" : "0x45");
+        if (operation.validator)
+            writer.member("validator", ethereum::to_checksum(*operation.validator));
+        writer.member("hex", to_hex0x(operation.message)).end_object();
+    });
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignTypedData& operation) {
@@ -184,18 +189,11 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignTyped
     if (!found.key)
         return found.reply;
     const auto& typed = operation.typed_data;
-    const auto signature = sign(*found.key, typed.digest);
-    if (!signature)
-        return refusal(signature.error());
-    wire::Reply reply;
-    json::Writer writer(reply.body);
-    writer.begin_object();
-    write_signature(writer, *found.key, typed.digest, *signature);
-    writer.member("primary_type", typed.primary_type)
-        .member("domain_separator", to_hex0x(typed.domain_separator))
-        .member("struct_hash", to_hex0x(typed.struct_hash))
-        .end_object();
-    return reply;
+    return signed_digest(*found.key, typed.digest, [&](json::Writer& writer) {
+        writer.member("primary_type", typed.primary_type)
+            .member("domain_separator", to_hex0x(typed.domain_separator))
+            .member("struct_hash", to_hex0x(typed.struct_hash));
+    });
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignAuthorization& operation) {
@@ -224,15 +222,7 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignHash&
         return found.reply;
     if (const auto status = may_sign_raw(*found.key); !status)
         return refusal(status.error());
-    const auto signature = sign(*found.key, operation.hash);
-    if (!signature)
-        return refusal(signature.error());
-    wire::Reply reply;
-    json::Writer writer(reply.body);
-    writer.begin_object();
-    write_signature(writer, *found.key, operation.hash, *signature);
-    writer.end_object();
-    return reply;
+    return signed_digest(*found.key, operation.hash);
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignData& operation) {
@@ -246,16 +236,7 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignData&
                         "the data is a transaction, an authorization or a message in Ethereum's own "
                         "encoding; use the route for it"}
                 : status.error());
-    const Hash32 digest = crypto::keccak256(operation.data);
-    const auto signature = sign(*found.key, digest);
-    if (!signature)
-        return refusal(signature.error());
-    wire::Reply reply;
-    json::Writer writer(reply.body);
-    writer.begin_object();
-    write_signature(writer, *found.key, digest, *signature);
-    writer.end_object();
-    return reply;
+    return signed_digest(*found.key, crypto::keccak256(operation.data));
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::DeriveAddresses& operation) {

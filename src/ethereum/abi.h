@@ -75,7 +75,7 @@ Result<Function> parse_function(std::string_view text);
 // one list. Other members are ignored: compilers add some. Error: InvalidField.
 Result<Function> parse_function(const json::Value& entry);
 // A whole JSON ABI: entries of other types than "function" are skipped. Errors: InvalidField; TooLarge above
-// kMaxFunctions; AmbiguousField when two functions have one selector.
+// kMaxFunctions or kMaxAbiTypes; AmbiguousField when two functions have one selector.
 Result<std::vector<Function>> parse_abi(const json::Value& array);
 
 // A decoded value; what it holds is told by its type.

@@ -3,6 +3,7 @@
 // order and without gaps, so the decoder reads the bytes once from the first to the last and compares each
 // offset with where it is.
 #include "base/cursor.h"
+#include "base/utf8.h"
 #include "ethereum/abi_layout.h"
 
 #include <algorithm>
@@ -21,29 +22,6 @@ Status malformed_end() {
 
 bool all_zero(ByteView bytes) noexcept {
     return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
-}
-
-// RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
-bool is_utf8(ByteView bytes) noexcept {
-    for (std::size_t at = 0; at < bytes.size();) {
-        const std::uint8_t lead = bytes[at++];
-        if (lead < 0x80)
-            continue;
-        if (lead < 0xc2 || lead > 0xf4)
-            return false;
-        const std::size_t more = lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
-        if (bytes.size() - at < more)
-            return false;
-        const std::uint8_t low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80; // of the second byte
-        const std::uint8_t high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-        if (bytes[at] < low || bytes[at] > high)
-            return false;
-        for (std::size_t i = 1; i < more; ++i)
-            if (bytes[at + i] < 0x80 || bytes[at + i] > 0xbf)
-                return false;
-        at += more;
-    }
-    return true;
 }
 
 // Is a word the two's complement, or the unsigned form, of an integer of so many bits?
@@ -153,7 +131,7 @@ class Decoder {
             return malformed_end();
         if (!all_zero(padding))
             return fail(Code::InvalidField, "padding in the calldata is not zero");
-        if (layout.type->kind == Kind::String && !is_utf8(value.bytes))
+        if (layout.type->kind == Kind::String && !is_utf8(as_text(value.bytes)))
             return fail(Code::InvalidField, "a string in the calldata is not UTF-8");
         return {};
     }

@@ -68,13 +68,6 @@ Result<std::vector<Draft>> read_list(Drafter& drafter, const json::Value& object
     return out;
 }
 
-Uint256 negated(const Uint256& value) noexcept {
-    Uint256 inverted;
-    for (std::size_t i = 0; i < value.limbs.size(); ++i)
-        inverted.limbs[i] = ~value.limbs[i];
-    return add(inverted, 1).value_or(Uint256()); // overflows for 0, whose negative is 0
-}
-
 void write_value(json::Writer& writer, const Value& value);
 
 void write_components(json::Writer& writer, const std::vector<Value>& values) {
@@ -149,15 +142,12 @@ Result<Function> parse_function(const json::Value& entry) {
 
 namespace {
 
+// Nested ones counted.
 std::size_t types_in(const std::vector<Type>& types) noexcept {
     std::size_t out = types.size();
     for (const Type& type : types)
         out += types_in(type.children);
     return out;
-}
-
-std::size_t function_types(const Function& function) noexcept {
-    return types_in(function.inputs);
 }
 
 } // namespace
@@ -175,7 +165,7 @@ Result<std::vector<Function>> parse_abi(const json::Value& array) {
         if (out.size() == kMaxFunctions)
             return fail(Code::TooLarge, "a JSON ABI has at most 1024 functions");
         REDOUBT_TRY(auto function, parse_function(entry));
-        types += function_types(function);
+        types += types_in(function.inputs);
         if (types > kMaxAbiTypes)
             return fail(Code::TooLarge, "the functions of a JSON ABI have at most 8192 types in all");
         selectors.push_back(function.selector());

@@ -19,16 +19,6 @@ unsigned bit_width(const Uint256& value) noexcept {
     return 0;
 }
 
-// −value in two's complement of 256 bits.
-Uint256 negated(Uint256 value) noexcept {
-    bool carry = true;
-    for (auto& limb : value.limbs) {
-        limb = ~limb + (carry ? 1 : 0);
-        carry = carry && limb == 0;
-    }
-    return value;
-}
-
 // 1 to 64 hexadecimal digits. Leading zeros are taken: many applications write whole words.
 std::optional<Uint256> from_hex_digits(std::string_view digits) noexcept {
     constexpr std::size_t kMostDigits = 64;

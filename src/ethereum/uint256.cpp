@@ -68,6 +68,13 @@ std::optional<Uint256> add(const Uint256& a, const Uint256& b) noexcept {
     return out;
 }
 
+Uint256 negated(const Uint256& value) noexcept {
+    Uint256 inverted;
+    for (std::size_t i = 0; i < value.limbs.size(); ++i)
+        inverted.limbs[i] = ~value.limbs[i];
+    return add(inverted, 1).value_or(Uint256()); // overflows for 0 alone
+}
+
 std::optional<Uint256> multiply(const Uint256& a, const Uint256& b) noexcept {
     Uint256 out;
     for (std::size_t i = 0; i < 4; ++i) {

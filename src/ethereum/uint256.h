@@ -21,6 +21,7 @@ struct Uint256 {
 };
 
 std::optional<Uint256> add(const Uint256& a, const Uint256& b) noexcept; // nullopt: overflow
+Uint256 negated(const Uint256& value) noexcept; // 2^256 - value: two's complement; zero stays zero
 std::optional<Uint256> multiply(const Uint256& a, const Uint256& b) noexcept;
 
 ByteArray<32> to_big_endian(const Uint256& value) noexcept;

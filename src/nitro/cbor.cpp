@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nitro/cbor.h"
 
+#include "base/utf8.h"
+
 namespace redoubt::nitro::cbor {
 
 namespace {
@@ -12,44 +14,6 @@ constexpr std::uint64_t kInt64Max = 0x7fff'ffff'ffff'ffff;
 
 std::uint8_t first_byte(const Cursor& cursor) noexcept {
     return cursor.empty() ? std::uint8_t{0} : cursor.rest()[0];
-}
-
-// RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
-bool valid_utf8(ByteView bytes) noexcept {
-    std::size_t i = 0;
-    while (i < bytes.size()) {
-        const std::uint8_t lead = bytes[i++];
-        if (lead < 0x80)
-            continue;
-        std::size_t more = 0;
-        std::uint8_t low = 0x80, high = 0xbf; // of the second byte
-        if (lead >= 0xc2 && lead <= 0xdf) {
-            more = 1;
-        } else if (lead >= 0xe0 && lead <= 0xef) {
-            more = 2;
-            if (lead == 0xe0)
-                low = 0xa0;
-            if (lead == 0xed)
-                high = 0x9f;
-        } else if (lead >= 0xf0 && lead <= 0xf4) {
-            more = 3;
-            if (lead == 0xf0)
-                low = 0x90;
-            if (lead == 0xf4)
-                high = 0x8f;
-        } else {
-            return false;
-        }
-        if (bytes.size() - i < more)
-            return false;
-        for (; more > 0; --more, ++i) {
-            if (bytes[i] < low || bytes[i] > high)
-                return false;
-            low = 0x80;
-            high = 0xbf;
-        }
-    }
-    return true;
 }
 
 bool skip_item(Reader& in, int depth) noexcept {
@@ -185,7 +149,7 @@ std::optional<std::string_view> Reader::text() noexcept {
     if (!size)
         return std::nullopt;
     const ByteView view = cursor_.take(*size);
-    if (!valid_utf8(view))
+    if (!is_utf8(as_text(view)))
         cursor_.fail();
     if (!cursor_.ok())
         return std::nullopt;

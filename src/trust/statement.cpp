@@ -11,6 +11,14 @@ std::unexpected<Error> invalid(FixedText text) {
     return fail(Code::AttestationInvalid, text);
 }
 
+bool read_text(const json::Value& object, std::string_view name, std::string& into) {
+    const auto value = object.get(name);
+    if (!value || !value->is_string())
+        return false;
+    into = std::string(value->text());
+    return true;
+}
+
 Status check_pcr(const nitro::Attestation& attestation, std::uint16_t index,
                  const std::optional<Bytes>& wanted, FixedText text) {
     if (!wanted)
@@ -52,22 +60,17 @@ Result<KeyStatement> parse_statement(std::string_view text) {
                                               "redoubt_key_statement", "vault_commitment", "vault_id"}))
         return invalid("the key statement is malformed");
     KeyStatement out;
-    const auto string = [&](std::string_view name, std::string& into) {
-        const auto value = root->get(name);
-        if (!value || !value->is_string())
-            return false;
-        into = std::string(value->text());
-        return true;
-    };
     const auto version = root->get("redoubt_key_statement");
     const auto epoch = root->get("epoch");
     const auto exportable = root->get("exportable");
     const auto raw_signing = root->get("raw_signing");
     if (!version || version->u64() != 1 || !epoch || !epoch->u64() || !exportable || !exportable->is_bool() ||
-        !raw_signing || !raw_signing->is_bool() || !string("address", out.address) ||
-        !string("algorithm", out.algorithm) || !string("key_id", out.key_id) || !string("nonce", out.nonce) ||
-        !string("policy_digest", out.policy_digest) || !string("public_key", out.public_key) ||
-        !string("vault_commitment", out.vault_commitment) || !string("vault_id", out.vault_id))
+        !raw_signing || !raw_signing->is_bool() || !read_text(*root, "address", out.address) ||
+        !read_text(*root, "algorithm", out.algorithm) || !read_text(*root, "key_id", out.key_id) ||
+        !read_text(*root, "nonce", out.nonce) || !read_text(*root, "policy_digest", out.policy_digest) ||
+        !read_text(*root, "public_key", out.public_key) ||
+        !read_text(*root, "vault_commitment", out.vault_commitment) ||
+        !read_text(*root, "vault_id", out.vault_id))
         return invalid("the key statement is malformed");
     out.epoch = *epoch->u64();
     out.exportable = exportable->boolean();
@@ -101,24 +104,18 @@ Result<AddressStatement> parse_address_statement(std::string_view text) {
                                               "redoubt_address_statement", "vault_commitment", "vault_id"}))
         return malformed();
     AddressStatement out;
-    const auto string = [](const json::Value& object, std::string_view name, std::string& into) {
-        const auto value = object.get(name);
-        if (!value || !value->is_string())
-            return false;
-        into = std::string(value->text());
-        return true;
-    };
     const auto version = root->get("redoubt_address_statement");
     const auto addresses = root->get("addresses");
     if (!version || version->u64() != 1 || !addresses || !addresses->is_array() ||
-        addresses->size() > kMaxStatementAddresses || !string(*root, "key_id", out.key_id) ||
-        !string(*root, "nonce", out.nonce) || !string(*root, "policy_digest", out.policy_digest) ||
-        !string(*root, "vault_commitment", out.vault_commitment) || !string(*root, "vault_id", out.vault_id))
+        addresses->size() > kMaxStatementAddresses || !read_text(*root, "key_id", out.key_id) ||
+        !read_text(*root, "nonce", out.nonce) || !read_text(*root, "policy_digest", out.policy_digest) ||
+        !read_text(*root, "vault_commitment", out.vault_commitment) ||
+        !read_text(*root, "vault_id", out.vault_id))
         return malformed();
     for (const auto entry : *addresses) {
         auto& added = out.addresses.emplace_back();
-        if (!json::check_members(entry, {"address", "path"}) || !string(entry, "address", added.address) ||
-            !string(entry, "path", added.path))
+        if (!json::check_members(entry, {"address", "path"}) || !read_text(entry, "address", added.address) ||
+            !read_text(entry, "path", added.path))
             return malformed();
     }
     return out;
@@ -146,18 +143,13 @@ Result<ImportOffer> parse_import_offer(std::string_view text) {
                                               "redoubt_import_offer", "vault_commitment", "vault_id"}))
         return invalid("the import offer is malformed");
     ImportOffer out;
-    const auto string = [&](std::string_view name, std::string& into) {
-        const auto value = root->get(name);
-        if (!value || !value->is_string())
-            return false;
-        into = std::string(value->text());
-        return true;
-    };
     const auto version = root->get("redoubt_import_offer");
     const auto epoch = root->get("epoch");
-    if (!epoch || !epoch->u64() || !version || version->u64() != 1 || !string("nonce", out.nonce) ||
-        !string("policy_digest", out.policy_digest) || !string("public_key", out.public_key) ||
-        !string("vault_commitment", out.vault_commitment) || !string("vault_id", out.vault_id))
+    if (!epoch || !epoch->u64() || !version || version->u64() != 1 || !read_text(*root, "nonce", out.nonce) ||
+        !read_text(*root, "policy_digest", out.policy_digest) ||
+        !read_text(*root, "public_key", out.public_key) ||
+        !read_text(*root, "vault_commitment", out.vault_commitment) ||
+        !read_text(*root, "vault_id", out.vault_id))
         return invalid("the import offer is malformed");
     out.epoch = *epoch->u64();
     return out;

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// JSON as this project writes it: the Writer, and the canonical form.
+#include "base/json.h"
+#include "base/utf8.h"
+
+#include <algorithm>
+
+namespace redoubt::json {
+
+void Writer::separate() {
+    if (!first_)
+        out_.push_back(',');
+    first_ = false;
+}
+
+Writer& Writer::begin_object() {
+    separate();
+    out_.push_back('{');
+    first_ = true;
+    return *this;
+}
+
+Writer& Writer::end_object() {
+    out_.push_back('}');
+    first_ = false;
+    return *this;
+}
+
+Writer& Writer::begin_array() {
+    separate();
+    out_.push_back('[');
+    first_ = true;
+    return *this;
+}
+
+Writer& Writer::end_array() {
+    out_.push_back(']');
+    first_ = false;
+    return *this;
+}
+
+Writer& Writer::key(std::string_view name) {
+    separate();
+    append_escaped(out_, name);
+    out_.push_back(':');
+    first_ = true; // the value that follows needs no comma
+    return *this;
+}
+
+Writer& Writer::string(std::string_view value) {
+    separate();
+    append_escaped(out_, value);
+    return *this;
+}
+
+Writer& Writer::number(std::uint64_t value) {
+    separate();
+    out_ += std::to_string(value);
+    return *this;
+}
+
+Writer& Writer::number(std::int64_t value) {
+    separate();
+    out_ += std::to_string(value);
+    return *this;
+}
+
+Writer& Writer::boolean(bool value) {
+    separate();
+    out_ += value ? "true" : "false";
+    return *this;
+}
+
+Writer& Writer::null() {
+    separate();
+    out_ += "null";
+    return *this;
+}
+
+Writer& Writer::raw(std::string_view json) {
+    separate();
+    out_ += json;
+    return *this;
+}
+
+void append_escaped(std::string& out, std::string_view text) {
+    static constexpr char kHex[] = "0123456789abcdef";
+    out.push_back('"');
+    for (std::size_t at = 0; at < text.size();) {
+        const char c = text[at];
+        const std::size_t length = utf8_length(text, at);
+        if (length == 0)
+            out += "\\ufffd"; // one replacement character a byte that is not UTF-8
+        else if (length > 1)
+            out += text.substr(at, length);
+        else if (c == '"' || c == '\\')
+            (out += '\\') += c;
+        else if (c == '\n')
+            out += "\\n";
+        else if (c == '\r')
+            out += "\\r";
+        else if (c == '\t')
+            out += "\\t";
+        else if (c == '\b')
+            out += "\\b";
+        else if (c == '\f')
+            out += "\\f";
+        else if (static_cast<std::uint8_t>(c) < 0x20)
+            ((out += "\\u00") += kHex[c >> 4]) += kHex[c & 15];
+        else
+            out.push_back(c);
+        at += length == 0 ? 1 : length;
+    }
+    out.push_back('"');
+}
+
+namespace {
+
+Status append_canonical(std::string& out, const Value& value) {
+    switch (value.type()) {
+    case Type::Null:
+        out += "null";
+        return {};
+    case Type::False:
+        out += "false";
+        return {};
+    case Type::True:
+        out += "true";
+        return {};
+    case Type::String:
+        append_escaped(out, value.text());
+        return {};
+    case Type::Number: {
+        const auto number = value.u64();
+        if (!number || *number > 9007199254740991u)
+            return fail(Code::BadJson, "only integers from 0 to 2^53 - 1 have a canonical form here");
+        out += std::to_string(*number);
+        return {};
+    }
+    case Type::Array: {
+        out.push_back('[');
+        bool first = true;
+        for (const Value element : value) {
+            if (!first)
+                out.push_back(',');
+            first = false;
+            REDOUBT_CHECK(append_canonical(out, element));
+        }
+        out.push_back(']');
+        return {};
+    }
+    case Type::Object: {
+        std::vector<Value> members;
+        for (const Value member : value)
+            members.push_back(member);
+        std::sort(members.begin(), members.end(),
+                  [](const Value& a, const Value& b) { return a.name() < b.name(); });
+        out.push_back('{');
+        for (std::size_t i = 0; i < members.size(); ++i) {
+            if (i > 0)
+                out.push_back(',');
+            append_escaped(out, members[i].name());
+            out.push_back(':');
+            REDOUBT_CHECK(append_canonical(out, members[i]));
+        }
+        out.push_back('}');
+        return {};
+    }
+    }
+    return fail(Code::BadJson, "the body is not valid JSON");
+}
+
+} // namespace
+
+Result<std::string> canonical(const Value& value) {
+    std::string out;
+    REDOUBT_CHECK(append_canonical(out, value));
+    return out;
+}
+
+} // namespace redoubt::json
