@@ -87,13 +87,6 @@ struct ReadyPipe {
     }
 };
 
-Result<std::uint16_t> free_port() {
-    REDOUBT_TRY(const auto asked, net::parse_endpoint("tcp:127.0.0.1:0"));
-    REDOUBT_TRY(const auto listener, net::listen_on(asked));
-    REDOUBT_TRY(const auto real, net::local_endpoint(asked, listener));
-    return static_cast<std::uint16_t>(real.port);
-}
-
 class Up {
   public:
     Up(UpOptions options, std::string program)
@@ -220,10 +213,17 @@ class Up {
         });
     }
 
+    // A free port that stays ours, whichever of our children has it, until we end.
+    Result<std::uint16_t> reserve(const std::string& host) {
+        REDOUBT_TRY(auto reserved, net::reserve_port(host));
+        ports_.push_back(std::move(reserved.held));
+        return reserved.port;
+    }
+
     Result<std::uint16_t> start_devcloud() {
         // Fixed ports, so that a devcloud that is started again is found where it was.
-        REDOUBT_TRY(const std::uint16_t http_port, free_port());
-        REDOUBT_TRY(const std::uint16_t tls_port, free_port());
+        REDOUBT_TRY(const std::uint16_t http_port, reserve("127.0.0.1"));
+        REDOUBT_TRY(const std::uint16_t tls_port, reserve("127.0.0.1"));
         REDOUBT_TRY(devcloud_ready_, ReadyPipe::make());
         REDOUBT_CHECK(start("devcloud", 0,
                             {program_,
@@ -292,7 +292,7 @@ class Up {
     Status start_gateway(const net::Endpoint& listen) {
         std::string port = std::to_string(listen.port);
         if (listen.port == 0) {
-            REDOUBT_TRY(const std::uint16_t free, free_port());
+            REDOUBT_TRY(const std::uint16_t free, reserve(listen.host));
             port = std::to_string(free);
         }
         const std::string host =
@@ -436,6 +436,7 @@ class Up {
     AccessKey access_key_;
     UpState state_;
     trust::MeasurementPair pair_{};
+    std::vector<net::Fd> ports_;
     ReadyPipe devcloud_ready_, proxy_ready_, gateway_ready_;
     std::string cloud_url_, gateway_url_;
 };

@@ -306,7 +306,10 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
     return out;
 }
 
-Result<Fd> listen_on(const Endpoint& endpoint, int backlog) {
+namespace {
+
+// A socket that has its endpoint and does not listen yet.
+Result<Fd> bound_socket(const Endpoint& endpoint) {
     Endpoint bound = endpoint;
     if (bound.kind == Endpoint::Kind::Tcp && bound.host == "localhost")
         bound.host = "127.0.0.1";
@@ -327,9 +330,30 @@ Result<Fd> listen_on(const Endpoint& endpoint, int backlog) {
         if (fchmod(fd.get(), 0600) != 0)
             return fail(Code::Io, "a socket's mode cannot be set", system_error(endpoint, errno));
     }
-    if (bind(fd.get(), address.get(), address.size) != 0 || listen(fd.get(), backlog) != 0)
+    if (bind(fd.get(), address.get(), address.size) != 0)
         return fail(Code::Io, "cannot listen", system_error(endpoint, errno));
     return fd;
+}
+
+} // namespace
+
+Result<Fd> listen_on(const Endpoint& endpoint, int backlog) {
+    REDOUBT_TRY(Fd fd, bound_socket(endpoint));
+    if (listen(fd.get(), backlog) != 0)
+        return fail(Code::Io, "cannot listen", system_error(endpoint, errno));
+    return fd;
+}
+
+Result<ReservedPort> reserve_port(const std::string& host, std::uint16_t port) {
+    Endpoint asked;
+    asked.kind = Endpoint::Kind::Tcp;
+    asked.host = host;
+    asked.port = port;
+    ReservedPort out;
+    REDOUBT_TRY(out.held, bound_socket(asked));
+    REDOUBT_TRY(const Endpoint real, local_endpoint(asked, out.held));
+    out.port = static_cast<std::uint16_t>(real.port);
+    return out;
 }
 
 Result<Endpoint> local_endpoint(const Endpoint& asked, const Fd& listener) {

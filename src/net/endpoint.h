@@ -44,6 +44,14 @@ class Fd {
 Result<Fd> listen_on(const Endpoint& endpoint, int backlog = 1024);
 // Where a tcp listener really listens (for port 0).
 Result<Endpoint> local_endpoint(const Endpoint& asked, const Fd& listener);
+// Keeps a tcp port (0: a free one) for a listener that another process opens now and again later: while the
+// descriptor is open the kernel gives the port to nobody who asks for "any", neither bind(2) nor connect(2),
+// and lets a socket with SO_REUSEADDR, such as listen_on's, have it by number. Numeric hosts only. Error: Io.
+struct ReservedPort {
+    Fd held;
+    std::uint16_t port = 0;
+};
+Result<ReservedPort> reserve_port(const std::string& host, std::uint16_t port = 0);
 // Blocking connect with a deadline; the descriptor returned is non-blocking. Names are resolved here
 // (blocking). Error: ConnectFailed.
 Result<Fd> connect_to(const Endpoint& endpoint, int timeout_ms);

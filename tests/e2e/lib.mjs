@@ -4,7 +4,6 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
 import https from "node:https";
-import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -92,21 +91,14 @@ export function request(ready, method, target, body, headers = {}) {
   });
 }
 
-export async function freePort() {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
-// A real local Ethereum node.
+// A real local Ethereum node. It picks its port itself: one that we had found free could be somebody else's by now.
 export async function anvil(chainId = 31337) {
-  const port = await freePort();
   const program = path.join(root, "tests/e2e/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil");
-  const child = spawn(program, ["--host", "127.0.0.1", "--port", String(port), "--chain-id", String(chainId), "--silent"],
-    { stdio: "ignore" });
+  const child = spawn(program, ["--host", "127.0.0.1", "--port", "0", "--chain-id", String(chainId)],
+    { stdio: ["ignore", "pipe", "ignore"] });
+  let said = "";
+  child.stdout.on("data", (data) => { if (said.length < 100_000) said += data; });
+  const port = (await until("anvil listens", () => said.match(/Listening on 127\.0\.0\.1:(\d+)/), 20_000))[1];
   const url = `http://127.0.0.1:${port}`;
   await until("anvil answers", async () => {
     try {

@@ -159,13 +159,30 @@ TEST(Listening, on_a_name_or_a_used_port_is_refused) {
     EXPECT_EQ(listen_on(*local_endpoint(asked, *listener)).error().code, Code::Io);
 }
 
-TEST(Connecting, to_nobody_fails_at_once) {
-    const auto asked = *parse_endpoint("tcp:127.0.0.1:0");
-    Endpoint real;
-    {
-        const auto listener = listen_on(asked);
-        real = *local_endpoint(asked, *listener);
+TEST(Listening, on_a_reserved_port_works_again_and_again_and_for_nobody_else) {
+    const auto reserved = reserve_port("127.0.0.1");
+    ASSERT_TRUE(reserved);
+    const auto endpoint = *parse_endpoint("tcp:127.0.0.1:" + std::to_string(reserved->port));
+    for (int i = 0; i < 3; ++i) {
+        const auto listener = listen_on(endpoint);
+        ASSERT_TRUE(listener);
+        EXPECT_TRUE(connect_to(endpoint, 5'000));
     }
+    EXPECT_EQ(connect_to(endpoint, 5'000).error().code, Code::ConnectFailed) << "nobody listens now";
+    std::vector<Fd> taken;
+    for (int i = 0; i < 500; ++i) {
+        auto other = listen_on(*parse_endpoint("tcp:127.0.0.1:0"));
+        ASSERT_TRUE(other);
+        EXPECT_NE(local_endpoint(endpoint, *other)->port, endpoint.port);
+        taken.push_back(std::move(*other));
+    }
+    EXPECT_EQ(reserve_port("example.org").error().code, Code::Io);
+}
+
+TEST(Connecting, to_nobody_fails_at_once) {
+    const auto reserved = reserve_port("127.0.0.1"); // bound, never listening
+    ASSERT_TRUE(reserved);
+    const auto real = *parse_endpoint("tcp:127.0.0.1:" + std::to_string(reserved->port));
     EXPECT_EQ(connect_to(real, 5'000).error().code, Code::ConnectFailed);
     Endpoint nowhere;
     nowhere.path = temporary_path("nowhere.sock");
