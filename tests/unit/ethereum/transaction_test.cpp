@@ -46,7 +46,7 @@ std::vector<Bytes> dynamic_members() {
 
 TEST(Transaction, what_is_serialised_parses_to_the_same_transaction) {
     RandomTransactions random(21);
-    int types[3] = {};
+    int types[5] = {};
     for (int round = 0; round < 3000; ++round) {
         const Transaction t = random.transaction();
         ASSERT_TRUE(validate(t)) << validate(t).error().describe();
