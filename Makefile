@@ -21,9 +21,12 @@ demo: deps build ## the README's story on this machine, up to a mined transactio
 	@tools/demo.sh
 
 test: deps build ## unit, conformance and short end-to-end tests
+	@tools/deps.sh test
 	@ctest --test-dir build/release --output-on-failure --no-tests=error -j$$((4 * $(JOBS)))
 
 test-long: deps build ## load, kill, chaos and long fuzz runs (an hour or more)
+	@tools/deps.sh test
+	@tools/deps.sh browser
 	@ctest --test-dir build/release --output-on-failure --no-tests=error -C long -L '^long$$'
 
 bench: deps build ## signatures a second and latency, beside raw libsecp256k1

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Signatures a second beside raw libsecp256k1, on this machine, in one run: the enclave's code alone for each kind of
-# signature, then the whole way over HTTPS. SECONDS_EACH: length of each window.
+# signature, then the whole way over HTTPS. SECONDS_EACH: length of each window. `bench/run.sh --keys 1000000` creates a million
+# keys first and signs with random ones of them; STORE=postgresql://… keeps them there (docs/performance.md).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$(mktemp -d "${TMPDIR:-/tmp}/redoubt-bench-XXXXXX")
@@ -12,7 +13,7 @@ finish() {
 }
 trap finish EXIT
 build/release/bin/redoubt up --quiet --data-dir "$folder" --listen 127.0.0.1:0 --enclaves "${ENCLAVES:-1}" \
-    --ready-file "$folder/bench.json" >"$folder/up.out" &
+    ${STORE:+--store "$STORE"} --ready-file "$folder/bench.json" >"$folder/up.out" &
 up_pid=$!
 for _ in $(seq 1 600); do
     grep -q '^ready ' "$folder/up.out" 2>/dev/null && break

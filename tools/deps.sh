@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# tools/deps.sh [build|lint|fuzz]: installs what building and testing (the default), linting or fuzzing needs and what is missing:
-# Debian packages by apt-get, a Node.js of at least version 20 for the end-to-end tests, and those tests' npm packages.
+# tools/deps.sh [build|test|browser|lint|fuzz]: installs what building and the demo (the default), testing, linting or fuzzing needs and
+# what is missing: Debian packages by apt-get, a Node.js of at least version 20, and npm packages.
 # Where nothing is missing it changes nothing and asks no network.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -39,12 +39,14 @@ install_packages() { # STEP PACKAGE…
 
 case ${1:-build} in
   build) ;;
+  test) install_packages test postgresql openssl; exit ;; # the server that store_tests starts for itself
+  browser) install_packages browser chromium; exit ;; # runs sdk/js
   lint) install_packages lint clang-tidy-19 clang-format; exit ;;
   fuzz) install_packages fuzz clang-19 libclang-rt-19-dev; exit ;;
-  *) echo "usage: tools/deps.sh [build|lint|fuzz]" >&2; exit 2 ;;
+  *) echo "usage: tools/deps.sh [build|test|browser|lint|fuzz]" >&2; exit 2 ;;
 esac
 
-packages=(g++ cmake ninja-build make pkg-config libssl-dev libsecp256k1-dev libsqlite3-dev libcli11-dev nlohmann-json3-dev
+packages=(g++ cmake ninja-build make pkg-config libssl-dev libsecp256k1-dev libsqlite3-dev libpq-dev libcli11-dev nlohmann-json3-dev
   libyaml-cpp-dev libgtest-dev zlib1g-dev ccache git curl ca-certificates clang-format valgrind awscli)
 found=$(node_major node || true)
 [ "${found:-0}" -ge 18 ] || packages+=(nodejs)

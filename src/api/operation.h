@@ -21,7 +21,7 @@ struct CreateKey {   // POST /v1/keys
     bool hd = false; // a BIP-32 seed instead of one key
     bool exportable = false;
     bool raw_signing = false; // may sign bytes and digests as they are: a grant of the whole account
-    Bytes nonce;              // for the attested statement; may be empty
+    Bytes nonce;              // for the attested statement; empty: none is wanted
 };
 struct DescribeKey { // GET /v1/keys/{id}[?nonce=HEX]
     std::string_view key_id;

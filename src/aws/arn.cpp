@@ -53,19 +53,6 @@ bool is_partition(std::string_view text) noexcept {
     return text.size() <= kMaxPart && is_words(text) && (text == "aws" || text.starts_with("aws-"));
 }
 
-// "us-east-1", "us-gov-west-1": lower-case words, then a number. The region becomes a label of the KMS host's
-// name, so nothing else may pass.
-bool is_region(std::string_view text) noexcept {
-    if (text.empty() || text.size() > kMaxPart)
-        return false;
-    const auto last = text.rfind('-');
-    if (last == text.npos)
-        return false;
-    const std::string_view words = text.substr(0, last), number = text.substr(last + 1);
-    return is_words(words) && words.find('-') != words.npos && !number.empty() && number.size() <= 2 &&
-           std::all_of(number.begin(), number.end(), is_digit);
-}
-
 bool is_uuid(std::string_view text) noexcept {
     constexpr std::array<std::size_t, 5> kGroups{8, 4, 4, 4, 12};
     if (text.size() != 36)
@@ -129,7 +116,39 @@ Result<std::string> partition_suffix(std::string_view partition) {
 }
 
 std::string kms_host(const KmsKeyArn& arn, std::string_view suffix) {
-    return "kms." + arn.region + "." + std::string(suffix);
+    return kms_host(arn.region, suffix);
+}
+
+std::string kms_host(std::string_view region, std::string_view suffix) {
+    return "kms." + std::string(region) + "." + std::string(suffix);
+}
+
+bool is_region(std::string_view text) noexcept {
+    if (text.empty() || text.size() > kMaxPart)
+        return false;
+    const auto last = text.rfind('-');
+    if (last == text.npos)
+        return false;
+    const std::string_view words = text.substr(0, last), number = text.substr(last + 1);
+    return is_words(words) && words.find('-') != words.npos && !number.empty() && number.size() <= 2 &&
+           std::all_of(number.begin(), number.end(), is_digit);
+}
+
+// botocore data/partitions.json, regionRegex.
+std::string_view partition_of_region(std::string_view region) noexcept {
+    static constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kPrefixes{{
+        {"cn-", "aws-cn"},
+        {"us-gov-", "aws-us-gov"},
+        {"eusc-", "aws-eusc"},
+        {"us-iso-", "aws-iso"},
+        {"us-isob-", "aws-iso-b"},
+        {"eu-isoe-", "aws-iso-e"},
+        {"us-isof-", "aws-iso-f"},
+    }};
+    for (const auto& [prefix, partition] : kPrefixes)
+        if (region.starts_with(prefix))
+            return partition;
+    return "aws";
 }
 
 } // namespace redoubt::aws

@@ -25,5 +25,12 @@ Result<KmsKeyArn> parse_kms_key_arn(std::string_view text);
 Result<std::string> partition_suffix(std::string_view partition);
 // "kms.<region>.<suffix>"
 std::string kms_host(const KmsKeyArn& arn, std::string_view suffix);
+std::string kms_host(std::string_view region, std::string_view suffix);
+
+// A region's name, "us-east-1": lower-case words, then a number. It becomes a label of host names, so nothing
+// else may pass.
+bool is_region(std::string_view text) noexcept;
+// The partition that a region belongs to, known by the region's first word; "aws" where no other fits.
+std::string_view partition_of_region(std::string_view region) noexcept;
 
 } // namespace redoubt::aws

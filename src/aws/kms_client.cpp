@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "aws/kms_client.h"
 
+#include "aws/kms_parts.h"
 #include "aws/sigv4.h"
 #include "base/json.h"
 
@@ -8,29 +9,9 @@ namespace redoubt::aws {
 
 namespace {
 
-// AWS KMS API Reference, Decrypt: CiphertextBlob.
-constexpr std::size_t kMaxCiphertextBlob = 6144;
-
 // A reply holds a CMS blob and a ciphertext blob in base64, under 20 KiB together.
 constexpr net::HttpLimits kReplyLimits{
     .request_line = 1024, .header_bytes = 16 * 1024, .headers = 64, .body = 64 * 1024};
-
-void write_context(json::Writer& writer, const EncryptionContext& context) {
-    if (context.empty())
-        return;
-    writer.key("EncryptionContext").begin_object();
-    for (const auto& [name, value] : context)
-        writer.member(name, std::string_view(value));
-    writer.end_object();
-}
-
-void write_recipient(json::Writer& writer, ByteView attestation_document) {
-    writer.key("Recipient")
-        .begin_object()
-        .member("KeyEncryptionAlgorithm", "RSAES_OAEP_SHA_256")
-        .member("AttestationDocument", std::string_view(to_base64(attestation_document)))
-        .end_object();
-}
 
 std::unexpected<Error> connection_failed(Error error) {
     switch (error.code) {
@@ -52,12 +33,35 @@ std::unexpected<Error> connection_failed(Error error) {
 
 } // namespace
 
+void write_encryption_context(json::Writer& writer, const EncryptionContext& context) {
+    if (context.empty())
+        return;
+    writer.key("EncryptionContext").begin_object();
+    for (const auto& [name, value] : context)
+        writer.member(name, std::string_view(value));
+    writer.end_object();
+}
+
+void write_recipient(json::Writer& writer, ByteView attestation_document) {
+    writer.key("Recipient")
+        .begin_object()
+        .member("KeyEncryptionAlgorithm", "RSAES_OAEP_SHA_256")
+        .member("AttestationDocument", std::string_view(to_base64(attestation_document)))
+        .end_object();
+}
+
 KmsClient::KmsClient(KmsClientOptions options, const crypto::RecipientKey& recipient)
     : options_(std::move(options)), recipient_(recipient) {}
 
 KmsClient::~KmsClient() = default;
 
 Result<net::HttpResponse> KmsClient::call(const KmsKeyArn& key, std::string_view operation, std::string body,
+                                          const Credentials& credentials) {
+    return call(key.partition, key.region, operation, std::move(body), credentials);
+}
+
+Result<net::HttpResponse> KmsClient::call(std::string_view partition, const std::string& region,
+                                          std::string_view operation, std::string body,
                                           const Credentials& credentials) {
     const UnixMs now = options_.now();
     if (credentials.access_key_id.empty() || credentials.secret_access_key.empty())
@@ -66,12 +70,12 @@ Result<net::HttpResponse> KmsClient::call(const KmsKeyArn& key, std::string_view
         return fail(Code::CredentialsExpired, "the AWS credentials have expired");
     std::string suffix = options_.endpoint_suffix;
     if (suffix.empty()) {
-        auto found = partition_suffix(key.partition);
+        auto found = partition_suffix(partition);
         if (!found)
             return fail(Code::KmsRefused, "the KMS key's partition has no known endpoint");
         suffix = std::move(*found);
     }
-    const std::string host = kms_host(key, suffix);
+    const std::string host = kms_host(region, suffix);
 
     net::HttpRequest request;
     request.method = "POST";
@@ -81,13 +85,13 @@ Result<net::HttpResponse> KmsClient::call(const KmsKeyArn& key, std::string_view
                        {"x-amz-target", "TrentService." + std::string(operation)}};
     request.body = to_bytes(body);
     SigV4Options signing;
-    signing.region = key.region;
+    signing.region = region;
     signing.service = "kms";
     REDOUBT_CHECK(sign_sigv4(request, credentials, signing, now));
 
     auto connection = connections_.find(host);
     if (connection == connections_.end()) {
-        const auto own = options_.proxies_by_region.find(key.region);
+        const auto own = options_.proxies_by_region.find(region);
         const net::Endpoint& proxy = own != options_.proxies_by_region.end() ? own->second : options_.proxy;
         connection =
             connections_.emplace(host, net::HttpClient(proxy, options_.tls, host, kReplyLimits)).first;
@@ -114,7 +118,7 @@ Result<Secret> KmsClient::decrypt(const KmsKeyArn& key, ByteView ciphertext_blob
         .member("KeyId", std::string_view(key.text))
         .member("CiphertextBlob", std::string_view(to_base64(ciphertext_blob)))
         .member("EncryptionAlgorithm", "SYMMETRIC_DEFAULT");
-    write_context(writer, context);
+    write_encryption_context(writer, context);
     write_recipient(writer, attestation);
     writer.end_object();
     REDOUBT_TRY(const auto response, call(key, "Decrypt", std::move(body), credentials));
@@ -138,7 +142,7 @@ Result<DataKey> KmsClient::generate_data_key(const KmsKeyArn& key, const Encrypt
     std::string body;
     json::Writer writer(body);
     writer.begin_object().member("KeyId", std::string_view(key.text)).member("KeySpec", "AES_256");
-    write_context(writer, context);
+    write_encryption_context(writer, context);
     write_recipient(writer, attestation);
     writer.end_object();
     REDOUBT_TRY(const auto response, call(key, "GenerateDataKey", std::move(body), credentials));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "aws/error_type.h"
-#include "aws/kms_client.h"
+#include "aws/kms_parts.h"
 #include "base/json.h"
 #include "crypto/cms.h"
 
@@ -8,8 +8,6 @@ namespace redoubt::aws {
 
 namespace {
 
-// AWS KMS API Reference, GenerateDataKey: CiphertextBlob.
-constexpr std::size_t kMaxCiphertextBlob = 6144;
 constexpr std::size_t kDataKeySize = 32; // AES_256
 
 std::unexpected<Error> refused(FixedText text) {
@@ -48,8 +46,8 @@ std::optional<std::string_view> string_member(const json::Value& object, std::st
 } // namespace
 
 // The root's unknown members are let pass: AWS adds members over time (KeyMaterialId came that way).
-Result<KmsReply> open_kms_reply(const net::HttpResponse& response, const KmsKeyArn& key,
-                                bool wants_ciphertext, const crypto::RecipientKey& recipient) {
+Result<KmsReply> open_kms_reply(const net::HttpResponse& response, const KmsExpectation& expected,
+                                const crypto::RecipientKey& recipient) {
     if (response.status != 200)
         return kms_error(response);
     json::Document document;
@@ -59,14 +57,15 @@ Result<KmsReply> open_kms_reply(const net::HttpResponse& response, const KmsKeyA
 
     if (const auto plaintext = root->get("Plaintext"); plaintext && !plaintext->is_null())
         return refused("KMS answered with a plaintext although a recipient was named");
-    if (string_member(*root, "KeyId") != std::string_view(key.text))
+    const auto key_arn = string_member(*root, "KeyId");
+    if (expected.right_key && (!key_arn || !expected.right_key(*key_arn)))
         return refused("KMS answered for another key than the one that was asked");
     if (root->get("EncryptionAlgorithm") &&
-        string_member(*root, "EncryptionAlgorithm") != std::string_view("SYMMETRIC_DEFAULT"))
+        string_member(*root, "EncryptionAlgorithm") != kms_algorithm_name(expected.algorithm))
         return refused("KMS used another encryption algorithm than the one that was asked");
 
     KmsReply out;
-    if (wants_ciphertext) {
+    if (expected.wants_ciphertext) {
         const auto text = string_member(*root, "CiphertextBlob");
         auto blob = text ? from_base64(*text) : std::nullopt;
         if (!blob || blob->empty() || blob->size() > kMaxCiphertextBlob)
@@ -78,9 +77,19 @@ Result<KmsReply> open_kms_reply(const net::HttpResponse& response, const KmsKeyA
     if (!enveloped)
         return refused("KMS's answer has no ciphertext for the recipient");
     REDOUBT_TRY(out.plaintext, crypto::open_enveloped_data(recipient, *enveloped));
-    if (wants_ciphertext && out.plaintext.size() != kDataKeySize)
-        return refused("KMS's data key does not have 32 bytes");
+    if (expected.plaintext_size && out.plaintext.size() != *expected.plaintext_size)
+        return refused("KMS's data key or random string does not have the size that was asked");
     return out;
+}
+
+Result<KmsReply> open_kms_reply(const net::HttpResponse& response, const KmsKeyArn& key,
+                                bool wants_ciphertext, const crypto::RecipientKey& recipient) {
+    KmsExpectation expected;
+    expected.right_key = [&](std::string_view key_arn) { return key_arn == key.text; };
+    expected.wants_ciphertext = wants_ciphertext;
+    if (wants_ciphertext)
+        expected.plaintext_size = kDataKeySize;
+    return open_kms_reply(response, expected, recipient);
 }
 
 } // namespace redoubt::aws

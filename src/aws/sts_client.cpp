@@ -78,17 +78,6 @@ std::unexpected<Error> sts_error(const net::HttpResponse& response) {
 
 } // namespace
 
-std::string_view partition_of_region(std::string_view region) noexcept {
-    constexpr std::pair<std::string_view, std::string_view> kPrefixes[] = {
-        {"cn-", "aws-cn"},         {"us-gov-", "aws-us-gov"}, {"eusc-", "aws-eusc"},
-        {"us-iso-", "aws-iso"},    {"us-isob-", "aws-iso-b"}, {"eu-isoe-", "aws-iso-e"},
-        {"us-isof-", "aws-iso-f"}, {"eu-isof-", "aws-iso-f"}};
-    for (const auto& [prefix, partition] : kPrefixes)
-        if (region.starts_with(prefix))
-            return partition;
-    return "aws";
-}
-
 std::string sts_url(std::string_view region) {
     const auto suffix = partition_suffix(partition_of_region(region));
     return "https://sts." + std::string(region) + "." + suffix.value_or("amazonaws.com");

@@ -16,8 +16,6 @@ struct StsEndpoint {
 
 // "https://sts.<region>.<suffix of the region's partition>"
 std::string sts_url(std::string_view region);
-// The partition of a region by its name: "aws", "aws-cn", "aws-us-gov", …
-std::string_view partition_of_region(std::string_view region) noexcept;
 
 struct CallerIdentity {
     std::string arn, account, user_id;

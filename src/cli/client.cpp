@@ -21,12 +21,18 @@ namespace {
 
 constexpr int kTimeoutMs = 15'000;
 
-Result<Bytes> certificate_der(const std::string& pem) {
-    BIO* bio = BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()));
-    X509* certificate = PEM_read_bio_X509(bio, nullptr, nullptr, nullptr);
-    BIO_free(bio);
+Result<Bytes> certificate_der(const std::string& text) {
+    X509* certificate = nullptr;
+    if (text.starts_with('\x30')) { // a SEQUENCE: DER
+        const auto* at = reinterpret_cast<const unsigned char*>(text.data());
+        certificate = d2i_X509(nullptr, &at, static_cast<long>(text.size()));
+    } else {
+        BIO* bio = BIO_new_mem_buf(text.data(), static_cast<int>(text.size()));
+        certificate = PEM_read_bio_X509(bio, nullptr, nullptr, nullptr);
+        BIO_free(bio);
+    }
     if (certificate == nullptr)
-        return fail(Code::Usage, "the attestation root is not a PEM certificate");
+        return fail(Code::Usage, "the attestation root is not a certificate, PEM or DER");
     unsigned char* der = nullptr;
     const int size = i2d_X509(certificate, &der);
     X509_free(certificate);
@@ -53,6 +59,11 @@ Result<std::string> read_text_file(const std::string& path) {
     if (!in)
         return fail(Code::Io, "a file cannot be read", path + ": " + std::strerror(errno));
     return std::string{std::istreambuf_iterator<char>(in), {}};
+}
+
+Result<Bytes> read_root(const std::string& path) {
+    REDOUBT_TRY(const std::string text, read_text_file(path));
+    return certificate_der(text);
 }
 
 Status write_file_atomically(const std::string& path, std::string_view content, unsigned mode) {
@@ -172,8 +183,7 @@ Result<trust::Pins> pins_for(const Connection& connection, ByteView document, By
                                                     "up name its root with --attestation-root");
         pins.root_der = attestation.cabundle[0];
     } else {
-        REDOUBT_TRY(const std::string pem, read_text_file(connection.attestation_root));
-        REDOUBT_TRY(pins.root_der, certificate_der(pem));
+        REDOUBT_TRY(pins.root_der, read_root(connection.attestation_root));
     }
     return pins;
 }

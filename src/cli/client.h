@@ -49,6 +49,9 @@ class Gateway {
 // Attestation*.
 Result<trust::Pins> pins_for(const Connection& connection, ByteView document, ByteView nonce);
 
+// A root certificate's DER, from a PEM or DER file. Errors: Usage, Io.
+Result<Bytes> read_root(const std::string& path);
+
 Result<std::string> read_text_file(const std::string& path);                                    // Error: Io
 Status write_file_atomically(const std::string& path, std::string_view content, unsigned mode); // Error: Io
 

@@ -18,6 +18,8 @@ void add_services(CLI::App& app, Context& context);            // gateway, vsock
 void add_devcloud_state(CLI::App& devcloud, Context& context); // devcloud export|import
 void add_keys(CLI::App& app, Context& context);                // key create|list|show
 void add_doctor(CLI::App& app, Context& context);              // doctor
+void add_attestation(CLI::App& app, Context& context);         // attestation verify
+void add_manifest(CLI::App& app, Context& context);            // manifest init|check|digest|diff|kms-policy
 void add_documentation(CLI::App& app, Context& context);       // completion, man
 
 } // namespace redoubt::cli

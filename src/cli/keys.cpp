@@ -7,6 +7,7 @@
 #include "crypto/bip32.h"
 #include "crypto/hpke.h"
 #include "ethereum/address.h"
+#include "wallet/keystore.h"
 #include "wallet/mnemonic.h"
 
 #include <CLI/CLI.hpp>
@@ -23,7 +24,8 @@ struct Options {
     Connection connection;
     bool json = false;
     bool exportable = false, hd = false, raw_signing = false;
-    std::string key_id, after, path, account, hex_file, mnemonic_file, passphrase_file;
+    std::string key_id, after, path, account, hex_file, mnemonic_file, passphrase_file, keystore_file,
+        password_file;
     unsigned limit = 100, first = 0, count = 1;
 };
 
@@ -134,29 +136,66 @@ Result<trust::KeyStatement> create(const Options& options) {
     return statement;
 }
 
-// One line of a file or, for "-", of standard input; its end is not part of it.
-Result<Secret> read_secret_line(const std::string& path) {
-    constexpr std::size_t kMost = 4096;
-    Secret buffer(kMost);
-    const auto bytes = buffer.mutable_view(SecretAccess("read a secret to be imported"));
+// The whole of a file or, for "-", of standard input. It must be shorter than `into`; gives its size.
+Result<std::size_t> read_whole(const std::string& path, std::span<std::uint8_t> into) {
     const int file = path == "-" ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (file < 0)
         return fail(Code::Io, "the file with the secret cannot be read", path);
     std::size_t size = 0;
     ssize_t n = 0;
-    while (size < kMost && (n = read(file, bytes.data() + size, kMost - size)) > 0)
+    while (size < into.size() && (n = read(file, into.data() + size, into.size() - size)) > 0)
         size += static_cast<std::size_t>(n);
     if (file != STDIN_FILENO)
         close(file);
-    if (n < 0 || size == kMost)
-        return fail(Code::Io, "the file with the secret cannot be read, or is longer than a secret", path);
+    if (n < 0 || size == into.size())
+        return fail(Code::Io, "the file with the secret cannot be read, or is longer than such a file can be",
+                    path);
+    return size;
+}
+
+// One line of a file or, for "-", of standard input; its end is not part of it.
+Result<Secret> read_secret_line(const std::string& path) {
+    Secret buffer(4096);
+    const auto bytes = buffer.mutable_view(SecretAccess("read a secret to be imported"));
+    REDOUBT_TRY(std::size_t size, read_whole(path, bytes));
     while (size > 0 && (bytes[size - 1] == '\n' || bytes[size - 1] == '\r'))
         --size;
     return Secret::copy_of(bytes.first(size));
 }
 
-// What is sealed: a private key or seed in hexadecimal, or the seed behind a mnemonic.
+// The address that the imported key must have.
+Result<std::string> address_of_secret(const Secret& secret, bool hd) {
+    const crypto::Secp256k1 curve(crypto::SystemRandom().array<32>());
+    Secret key = secret.clone();
+    if (hd) {
+        REDOUBT_TRY(const auto path, crypto::parse_hd_path(crypto::kDefaultHdPath));
+        REDOUBT_TRY(key, crypto::derive_hd_key(curve, secret, path));
+    }
+    REDOUBT_TRY(const auto public_key, curve.public_key(key));
+    return ethereum::to_checksum(ethereum::address_of(public_key));
+}
+
+// The private key of a keystore file. The file's password does not protect the address that it names: a
+// person would read the one and import the other.
+Result<Secret> secret_of_keystore(const Options& options) {
+    Bytes file(wallet::kMaxKeystore + 1);
+    REDOUBT_TRY(const std::size_t size, read_whole(options.keystore_file, file));
+    REDOUBT_TRY(const auto keystore, wallet::parse_keystore(as_text(ByteView(file).first(size))));
+    REDOUBT_TRY(const Secret password, read_secret_line(options.password_file));
+    REDOUBT_TRY(auto opened, wallet::decrypt_keystore(keystore, password));
+    REDOUBT_TRY(const std::string address, address_of_secret(opened.key, false));
+    if (opened.address && ethereum::to_checksum(*opened.address) != address)
+        return fail(Code::KeyInvalid,
+                    "the keystore names another address than its key has; find out which one is meant, and "
+                    "remove or correct the file's address",
+                    "the key's is " + address);
+    return std::move(opened.key);
+}
+
+// What is sealed: a private key or seed in hexadecimal, the key of a keystore, or the seed behind a mnemonic.
 Result<Secret> secret_to_import(const Options& options) {
+    if (!options.keystore_file.empty())
+        return secret_of_keystore(options);
     if (!options.mnemonic_file.empty()) {
         REDOUBT_TRY(const Secret words, read_secret_line(options.mnemonic_file));
         Secret passphrase;
@@ -174,18 +213,6 @@ Result<Secret> secret_to_import(const Options& options) {
         return fail(Code::Usage,
                     "the secret must be an even number of hexadecimal digits, with or without 0x");
     return out;
-}
-
-// The address that the imported key must have.
-Result<std::string> address_of_secret(const Secret& secret, bool hd) {
-    const crypto::Secp256k1 curve(crypto::SystemRandom().array<32>());
-    Secret key = secret.clone();
-    if (hd) {
-        REDOUBT_TRY(const auto path, crypto::parse_hd_path(crypto::kDefaultHdPath));
-        REDOUBT_TRY(key, crypto::derive_hd_key(curve, secret, path));
-    }
-    REDOUBT_TRY(const auto public_key, curve.public_key(key));
-    return ethereum::to_checksum(ethereum::address_of(public_key));
 }
 
 // The secret is sealed to a key that the enclave attests, together with what the key shall be; the host sees
@@ -364,15 +391,29 @@ void add_keys(CLI::App& app, Context& context) {
     import_command
         ->add_option("--passphrase-file", import_options->passphrase_file, "the mnemonic's passphrase")
         ->needs(words);
-    import_command->add_flag("--hd", import_options->hd, "the secret is a BIP-32 seed of 16 to 64 bytes");
+    auto* keystore = import_command->add_option(
+        "--keystore", import_options->keystore_file,
+        "keystore file (version 3: geth, ethers, Foundry and others); - is standard input");
+    auto* password =
+        import_command->add_option("--password-file", import_options->password_file,
+                                   "file with the keystore's password, on one line; - is standard input");
+    keystore->excludes(hex)->excludes(words)->needs(password);
+    password->needs(keystore);
+    import_command->add_flag("--hd", import_options->hd, "the secret is a BIP-32 seed of 16 to 64 bytes")
+        ->excludes(keystore);
     import_command->add_flag("--exportable", import_options->exportable, "the key may later be exported");
     import_command->add_flag("--raw-signing", import_options->raw_signing, "the key may sign any digest");
-    import_command->footer("Example: redoubt key import --ready-file ready.json --mnemonic words.txt\n"
+    import_command->footer("Examples: redoubt key import --ready-file ready.json --mnemonic words.txt\n"
+                           "          redoubt key import --ready-file ready.json --keystore UTC--… "
+                           "--password-file password.txt\n"
                            "Secrets are read from files or standard input, never from the command line.");
     import_command->callback([&context, import_options] {
         auto status = complete(import_options->connection);
-        if (status && import_options->hex_file.empty() && import_options->mnemonic_file.empty())
-            status = fail(Code::Usage, "give --hex or --mnemonic");
+        if (status && import_options->hex_file.empty() && import_options->mnemonic_file.empty() &&
+            import_options->keystore_file.empty())
+            status = fail(Code::Usage, "give --hex, --mnemonic or --keystore");
+        if (status && import_options->keystore_file == "-" && import_options->password_file == "-")
+            status = fail(Code::Usage, "only one of --keystore and --password-file can be standard input");
         import_options->hd = import_options->hd || !import_options->mnemonic_file.empty();
         context.exit_code = status ? finish(*import_options, import(*import_options))
                                    : report(status.error(), import_options->json);

@@ -37,6 +37,8 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     redoubt::cli::add_up(app, context);
     redoubt::cli::add_keys(app, context);
+    redoubt::cli::add_attestation(app, context);
+    redoubt::cli::add_manifest(app, context);
     redoubt::cli::add_services(app, context);
     redoubt::cli::add_doctor(app, context);
     redoubt::cli::add_documentation(app, context);

@@ -151,7 +151,9 @@ void add_services(CLI::App& app, Context& context) {
     gateway_command->add_option("--key", g->options.key_file, "PEM key of the TLS certificate")->required();
     gateway_command->add_option("--manifest", g->options.manifest_file, "the manifest that enclaves take")
         ->required();
-    gateway_command->add_option("--store", g->options.store_path, "SQLite file of sealed records")
+    gateway_command
+        ->add_option("--store", g->options.store_path,
+                     "sealed records: a SQLite file, or postgresql://user@host/database")
         ->required();
     gateway_command->add_option("--region", g->options.region, "AWS region")->capture_default_str();
     gateway_command->add_flag("--create-vault", g->options.create_vault,

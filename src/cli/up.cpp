@@ -40,6 +40,7 @@ struct UpOptions {
     std::string listen = "127.0.0.1:8443";
     unsigned enclaves = 1;
     std::string ready_file;
+    std::string store; // empty: store.db in the data folder
     std::string region = "us-east-1";
     std::string account = "000000000000";
     unsigned vault_lease_seconds = 3600;
@@ -297,16 +298,17 @@ class Up {
         }
         const std::string host =
             listen.host.find(':') != std::string::npos ? "[" + listen.host + "]" : listen.host;
-        std::vector<std::string> arguments{program_,         "gateway",
-                                           "--listen",       "tcp:" + host + ":" + port,
-                                           "--certificate",  folder_.file("tls/gateway.pem"),
-                                           "--key",          folder_.file("tls/gateway.key"),
-                                           "--manifest",     folder_.file("manifest.json"),
-                                           "--store",        folder_.file("store.db"),
-                                           "--region",       options_.region,
-                                           "--create-vault", "--secretsmanager-endpoint",
-                                           cloud_url_,       "--imds-endpoint",
-                                           cloud_url_};
+        std::vector<std::string> arguments{
+            program_,         "gateway",
+            "--listen",       "tcp:" + host + ":" + port,
+            "--certificate",  folder_.file("tls/gateway.pem"),
+            "--key",          folder_.file("tls/gateway.key"),
+            "--manifest",     folder_.file("manifest.json"),
+            "--store",        options_.store.empty() ? folder_.file("store.db") : options_.store,
+            "--region",       options_.region,
+            "--create-vault", "--secretsmanager-endpoint",
+            cloud_url_,       "--imds-endpoint",
+            cloud_url_};
         for (unsigned i = 0; i < options_.enclaves; ++i)
             arguments.insert(arguments.end(), {"--enclave", enclave_socket(i)});
         REDOUBT_TRY(gateway_ready_, ReadyPipe::make());
@@ -461,6 +463,9 @@ void add_up(CLI::App& app, Context& context) {
     up->add_option("--enclaves", options->enclaves, "how many enclaves")
         ->check(CLI::Range(1, 16))
         ->capture_default_str();
+    up->add_option(
+        "--store", options->store,
+        "sealed records: a SQLite file (default: in the data folder), or postgresql://user@host/database");
     up->add_option("--ready-file", options->ready_file,
                    "also write the ready file here, when everything works");
     up->add_option("--region", options->region, "AWS region that the stand-ins play")->capture_default_str();

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "aws/arn.h"
 #include "aws/sts_client.h"
 #include "doctor/checks.h"
 

@@ -63,6 +63,9 @@ void check_store(const Inputs& inputs, const Knowledge& known, Report& report) {
     constexpr const char* kCheck = "store";
     if (inputs.store_path.empty())
         return report.skipped(kCheck, {}, "name it (--store FILE) to have it checked");
+    if (inputs.store_path.find("://") != std::string::npos)
+        return report.skipped(kCheck, {},
+                              "only SQLite files are looked into; use the database server's own checks");
     report.waiting("reading the store " + inputs.store_path);
     const std::uint64_t min_epoch = known.manifest ? known.manifest->min_epoch : 0;
     std::uint64_t stale = 0;

@@ -131,6 +131,7 @@ std::optional<wire::Reply> Enclave::probe() {
     const auto signature = curve_->sign(probe_key_, digest);
     if (!signature || !curve_->verify(probe_public_, digest, *signature))
         return refusal({Code::SigningFailed, "the enclave's probe signature is wrong"});
+    const auto drift = clock_.drift();
     wire::Reply reply;
     json::Writer(reply.body)
         .begin_object()
@@ -138,6 +139,15 @@ std::optional<wire::Reply> Enclave::probe() {
         .member("module_id", module_id_)
         .member("manifest_taken", manifest() != nullptr)
         .member("vaults_open", std::uint64_t{vaults_.count(clock_.now())})
+        .key("clock")
+        .begin_object()
+        .key("age_ms")
+        .number(clock_.age_ms())
+        .key("step_ms")
+        .number(drift.step_ms)
+        .key("over_ms")
+        .number(drift.over_ms)
+        .end_object()
         .end_object();
     return reply;
 }

@@ -129,7 +129,7 @@ class Enclave {
         std::shared_ptr<const OpenVault> vault;
         MaybeReply reply;
     };
-    VaultOrReply vault_for_new_key(const Asked& asked);
+    VaultOrReply vault_for_new_key(const Asked& asked, bool attested);
     KeyOrReply vault_key(const Asked& asked, std::string_view key_id);
     KeyOrReply signing_key(const Asked& asked, const api::Signer& signer);
     Result<std::shared_ptr<const OpenKey>> derive(const OpenKey& seed, const crypto::HdPath& path) const;

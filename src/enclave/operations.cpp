@@ -241,8 +241,9 @@ Result<wire::Reply> Enclave::new_key(const OpenVault& vault, sealed::Algorithm a
     key.head.policy_digest = policy::open_policy_digest();
     key.head.flags = flags;
     key.head.created = now;
-    // Without a client's nonce the statement is still attested, only not fresh for anyone.
-    REDOUBT_TRY(auto description, key_description(key, vault, nonce));
+    // A statement proves nothing to a client that sent no nonce: it could be any key's, of any time.
+    REDOUBT_TRY(auto description,
+                key_description(key, vault, nonce.empty() ? std::nullopt : std::optional(nonce)));
     wire::Reply reply;
     reply.status = 201;
     reply.body = std::move(description);
@@ -252,8 +253,8 @@ Result<wire::Reply> Enclave::new_key(const OpenVault& vault, sealed::Algorithm a
     return reply;
 }
 
-// The vault that a new key goes into, once the request may cost an attestation.
-Enclave::VaultOrReply Enclave::vault_for_new_key(const Asked& asked) {
+// The vault that a new key goes into, once the request may cost an attestation, if it wants one.
+Enclave::VaultOrReply Enclave::vault_for_new_key(const Asked& asked, bool attested) {
     if (manifest()->require_policy)
         return {nullptr, refusal({Code::PolicyRequired,
                                   "the manifest requires a policy for each key, and this version has none"})};
@@ -264,13 +265,15 @@ Enclave::VaultOrReply Enclave::vault_for_new_key(const Asked& asked) {
     if (asked.may_wait == MayWait::No)
         return {nullptr, std::nullopt};
     // Before randomness is drawn: what is refused must cost nothing.
-    if (const auto status = attestor_.allow_statement(); !status)
-        return {nullptr, refusal(status.error())};
+    if (attested) {
+        if (const auto status = attestor_.allow_statement(); !status)
+            return {nullptr, refusal(status.error())};
+    }
     return {std::move(vault), std::nullopt};
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::CreateKey& operation) {
-    const VaultOrReply found = vault_for_new_key(asked);
+    const VaultOrReply found = vault_for_new_key(asked, !operation.nonce.empty());
     if (!found.vault)
         return found.reply;
     Secret secret;
@@ -288,7 +291,7 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::CreateKey
 
 // Every enclave that has the vault open has the same key, so an import may reach another one than its offer.
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::OfferImport& operation) {
-    const VaultOrReply found = vault_for_new_key(asked);
+    const VaultOrReply found = vault_for_new_key(asked, true);
     if (!found.vault)
         return found.reply;
     const auto public_key = crypto::x25519_public(import_key_of(*found.vault));
@@ -315,7 +318,7 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::OfferImpo
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::ImportKey& operation) {
-    VaultOrReply found = vault_for_new_key(asked);
+    VaultOrReply found = vault_for_new_key(asked, !operation.nonce.empty());
     if (!found.vault)
         return found.reply;
     // The vault whose offer the client sealed to; others may be open, too.

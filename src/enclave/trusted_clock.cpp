@@ -15,7 +15,12 @@ Status TrustedClock::refresh(Attestor& attestor) {
     const auto attestation = nitro::parse_attestation(document);
     if (!attestation)
         return fail(Code::NsmFailed, "the NSM gave an attestation document that cannot be read");
-    offset_ = attestation->timestamp - (before + after) / 2;
+    const std::int64_t offset = attestation->timestamp - (before + after) / 2;
+    if (refreshed_at_ != 0) {
+        step_ms_ = offset - offset_;
+        over_ms_ = after - refreshed_at_;
+    }
+    offset_ = offset;
     refreshed_at_ = after;
     return {};
 }

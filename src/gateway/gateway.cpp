@@ -73,7 +73,7 @@ class SecretsClients {
 
 Status serve(const Options& options, int stop_fd, const std::function<void(const net::Endpoint&)>& ready) {
     REDOUBT_TRY(std::string manifest, read_file(options.manifest_file, kMaxManifestBytes));
-    REDOUBT_TRY(const auto store, store::open_sqlite_store(options.store_path));
+    REDOUBT_TRY(const auto store, store::open_store(options.store_path));
     REDOUBT_TRY(auto vaults, store->list_vaults());
     REDOUBT_TRY(const auto tls,
                 net::TlsContext::server(options.certificate_file, options.key_file, {"http/1.1"}));

@@ -37,4 +37,11 @@ class Store {
 // SQLite, WAL, synchronous full. Error: StoreFailed.
 Result<std::unique_ptr<Store>> open_sqlite_store(const std::string& path);
 
+// PostgreSQL, for gateways on many hosts: "postgresql://user@host/database?sslmode=verify-full", as libpq
+// takes it; no password in it. The schema is made when it is missing. Error: StoreFailed.
+Result<std::unique_ptr<Store>> open_postgres_store(const std::string& target);
+
+// Either, by the target's form.
+Result<std::unique_ptr<Store>> open_store(const std::string& target);
+
 } // namespace redoubt::store

@@ -117,7 +117,7 @@ export async function run(program, args, options = {}) {
   let stdout = "", stderr = "";
   child.stdout.on("data", (data) => (stdout += data));
   child.stderr.on("data", (data) => (stderr += data));
-  const [code] = await once(child, "exit");
+  const [code] = await once(child, "close");
   return { code, stdout, stderr };
 }
 

@@ -15,7 +15,9 @@ tour=$(sed -n '/^## Five minutes/,/^## /p' "$root/README.md" | sed -n '/^```sh$/
 [ "$(grep -c . <<<"$tour")" -ge 6 ] || { echo "readme: the tour was not found" >&2; exit 1; }
 start=$(grep 'redoubt up' <<<"$tour" | sed 's/&.*//')
 rest=$(grep -v 'redoubt up\|^make build' <<<"$tour")
-port=$("$root/tools/node" -e 's=require("net").createServer().listen(0,"127.0.0.1",()=>{console.log(s.address().port);s.close()})')
+# A port that the kernel gives to nobody who asks for any: below its range for that (32768 and up).
+port=$((20000 + RANDOM % 12000))
+while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((20000 + RANDOM % 12000)); done
 here() { sed "s#/tmp/redoubt#$folder/data#g; s#127.0.0.1:8443#127.0.0.1:$port#g; s#build/release/bin#${REDOUBT_BIN:-$root/build/release/bin}#g"; }
 
 cd "$root"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// KMS's replies, any bytes of them. An input's first byte chooses the status, whether a data key was asked
-// for, and what the rest is: a body, or changes to an honest reply, as pairs of a position (2 bytes) and a
-// value. Seeds: corpus/kms_reply.
+// KMS's replies, any bytes of them. An input's first byte chooses the status, what was asked for, and what
+// the rest is: a body, or changes to an honest reply, as pairs of a position (2 bytes) and a value. Seeds:
+// corpus/kms_reply.
 #include "aws/error_type.h"
 #include "aws/kms_client.h"
 #include "base/cursor.h"
@@ -41,7 +41,24 @@ std::string reply_with(const Honest& honest, ByteView cms) {
            to_base64(cms) + "\"}";
 }
 
-void changed_reply(const Honest& honest, Cursor changes, net::HttpResponse& response, bool wants_ciphertext) {
+// The first byte's bits: 0x80 a data key of the enclave's; else 0x20 a Decrypt that names no key, 0x10 random
+// bytes, neither a Decrypt of the enclave's.
+Result<aws::KmsReply> open_reply(const Honest& honest, const net::HttpResponse& response,
+                                 std::uint8_t choice) {
+    if ((choice & 0x80) == 0 && (choice & 0x30) != 0) {
+        aws::KmsExpectation expected;
+        if ((choice & 0x20) != 0)
+            expected.right_key = [](std::string_view arn) {
+                return aws::may_be_key(arn, nullptr, "us-east-1");
+            };
+        else
+            expected.plaintext_size = honest.plaintext.size();
+        return aws::open_kms_reply(response, expected, honest.recipient);
+    }
+    return aws::open_kms_reply(response, honest.key, (choice & 0x80) != 0, honest.recipient);
+}
+
+void changed_reply(const Honest& honest, Cursor changes, net::HttpResponse& response, std::uint8_t choice) {
     Bytes cms = honest.cms;
     while (changes.rest().size() >= 3) {
         const std::size_t at = changes.u16() % cms.size();
@@ -49,7 +66,7 @@ void changed_reply(const Honest& honest, Cursor changes, net::HttpResponse& resp
     }
     const std::string body = reply_with(honest, cms);
     response.body = to_bytes(body);
-    const auto reply = aws::open_kms_reply(response, honest.key, wants_ciphertext, honest.recipient);
+    const auto reply = open_reply(honest, response, choice);
     if (cms == honest.cms)
         require(reply && equal_secrets(reply->plaintext, Secret::copy_of(honest.plaintext)));
     else if (reply)
@@ -66,15 +83,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     constexpr int kStatuses[] = {200, 400, 403, 429, 500, 503, 204, 302};
     Cursor in(ByteView(data, size));
     const std::uint8_t choice = in.u8();
-    const bool wants_ciphertext = (choice & 0x80) != 0;
     net::HttpResponse response;
     if ((choice & 0x40) != 0) {
-        changed_reply(honest, in, response, wants_ciphertext);
+        changed_reply(honest, in, response, choice);
         return 0;
     }
     response.status = kStatuses[choice & 7];
     response.body = to_bytes(in.rest());
-    const auto reply = aws::open_kms_reply(response, honest.key, wants_ciphertext, honest.recipient);
+    const auto reply = open_reply(honest, response, choice);
     // Nobody who does not see the recipient's key can write a reply that opens, and the fuzzer does not.
     require(!reply);
     require(response.status != 200 || reply.error().code == Code::KmsReplyInvalid);

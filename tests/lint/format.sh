@@ -8,7 +8,7 @@ format=$(command -v clang-format-14 || command -v clang-format) || { echo "forma
 mode=(--dry-run -Werror)
 [ "${1:-}" != --fix ] || mode=(-i)
 folders=()
-for folder in src tests bench; do [ ! -d $folder ] || folders+=("$folder"); done
+for folder in src tests bench sdk/c; do [ ! -d $folder ] || folders+=("$folder"); done
 mapfile -d '' files < <(find "${folders[@]}" -name node_modules -prune -o \( -name '*.cpp' -o -name '*.h' \) -print0)
 stamp=build/format.checked
 if [ "${#mode[@]}" -gt 1 ]; then

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# tests/lint/link_map.sh MAPFILE: the program of the enclave image links nothing that only development or the host has.
+# tests/lint/link_map.sh MAPFILE [LIBRARY]: a program that runs in an enclave links nothing that only development or the host
+# has. LIBRARY is one that it must link, so that the map is known to be its own: redoubt_enclave.
 set -euo pipefail
-map=${1:?usage: tests/lint/link_map.sh MAPFILE}
-[ -s "$map" ] || { echo "link_map: $map is missing or empty; build redoubt-enclave first" >&2; exit 1; }
-grep -q 'redoubt_enclave' "$map" || { echo "link_map: $map is not the enclave's link map" >&2; exit 1; }
+map=${1:?usage: tests/lint/link_map.sh MAPFILE [LIBRARY]}
+library=${2:-redoubt_enclave}
+[ -s "$map" ] || { echo "link_map: $map is missing or empty; build its program first" >&2; exit 1; }
+grep -q "$library" "$map" || { echo "link_map: $map does not name $library" >&2; exit 1; }
 
 # Folder names above the project may contain anything: they are taken out first.
 root=$(cd "$(dirname "$0")/../.." && pwd)

@@ -59,6 +59,7 @@ expect 1 "the line too late" "$here/spdx.sh" "$spdx"
 map=$work/enclave.map
 echo 'src/libredoubt_enclave.a(server.cpp.o)' >"$map"
 expect 0 "a good map" "$here/link_map.sh" "$map"
+expect 1 "another program's map" "$here/link_map.sh" "$map" redoubt_kmstool
 for name in 'libredoubt_nsm_software.a(software_nsm.cpp.o)' /usr/lib/libsqlite3.a libpq.a libspdlog.a 'libredoubt_devcloud.a(kms.cpp.o)'; do
   printf 'src/libredoubt_enclave.a(server.cpp.o)\nLOAD %s\n' "$name" >"$map"
   expect 1 "a map with $name" "$here/link_map.sh" "$map"

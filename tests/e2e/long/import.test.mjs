@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keys from outside: by the command line, and by an HPKE implementation that shares no code with ours.
 import assert from "node:assert/strict";
+import { createCipheriv, pbkdf2Sync, randomBytes } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from "@hpke/core";
-import { HDNodeWallet, Mnemonic, Wallet, getBytes, hexlify, verifyMessage } from "ethers";
+import { HDNodeWallet, Mnemonic, Wallet, encryptKeystoreJsonSync, getBytes, hexlify, keccak256, verifyMessage } from "ethers";
 import { redoubt, run, up } from "../lib.mjs";
 
 let system, ready;
@@ -57,6 +58,67 @@ test("a mnemonic with a passphrase signs for any path as ethers derives it", asy
   assert.equal(code, 0, stdout);
   assert.deepEqual(JSON.parse(stdout).addresses.map((entry) => entry.address),
     [0, 1, 2].map((i) => HDNodeWallet.fromMnemonic(mnemonic, `m/44'/60'/0'/0/${i}`).address));
+});
+
+// A keystore as its definition has it, made with PBKDF2 by Node.js's own cryptography; without an address unless one is given.
+function pbkdf2Keystore(privateKey, password, address) {
+  const salt = randomBytes(32), iv = randomBytes(16);
+  const derived = pbkdf2Sync(password, salt, 1000, 32, "sha256");
+  const cipher = createCipheriv("aes-128-ctr", derived.subarray(0, 16), iv);
+  const ciphertext = Buffer.concat([cipher.update(getBytes(privateKey)), cipher.final()]);
+  return JSON.stringify({ version: 3, ...(address && { address }), crypto: {
+    cipher: "aes-128-ctr", cipherparams: { iv: iv.toString("hex") }, ciphertext: ciphertext.toString("hex"),
+    kdf: "pbkdf2", kdfparams: { c: 1000, dklen: 32, prf: "hmac-sha256", salt: salt.toString("hex") },
+    mac: keccak256(Buffer.concat([derived.subarray(16), ciphertext])).slice(2) } }, null, 2);
+}
+
+test("a keystore that ethers wrote, with and without a mnemonic, signs as its key", async () => {
+  for (const wallet of [Wallet.createRandom(), new Wallet(hexlify(randomBytes(32)))]) {
+    const account = { address: wallet.address, privateKey: wallet.privateKey,
+      ...(wallet.mnemonic && { mnemonic: { entropy: wallet.mnemonic.entropy } }) };
+    const keystore = encryptKeystoreJsonSync(account, "correct horse", { scrypt: { N: 2048, r: 8, p: 1 } });
+    const made = await importKey("--keystore", file("keystore.json", keystore), "--password-file", file("password.txt", "correct horse\n"));
+    assert.equal(made.address, wallet.address);
+    assert.equal(made.algorithm, "secp256k1");
+    const signed = await signMessage(made.key_id, { text: "hello" });
+    assert.equal(signed.signature, await wallet.signMessage("hello"));
+    assert.ok(!system.logs().includes(wallet.privateKey.slice(2)));
+  }
+});
+
+test("a keystore with PBKDF2 and any bytes for a password is imported", async () => {
+  for (const named of [true, false]) {
+    const wallet = Wallet.createRandom();
+    const password = Buffer.from("caf\u00e9 \u0001x");
+    const keystore = pbkdf2Keystore(wallet.privateKey, password, named && wallet.address);
+    const made = await importKey("--keystore", file("keystore.json", keystore), "--password-file", file("password.bin", password));
+    assert.equal(made.address, wallet.address);
+  }
+});
+
+test("a keystore is not imported with another password, for another address, or beside another secret", async () => {
+  const wallet = Wallet.createRandom();
+  const keystore = file("keystore.json", pbkdf2Keystore(wallet.privateKey, "right"));
+  const right = file("right.txt", "right\n");
+  const keys = async () => (await system.json("GET", "/v1/keys?limit=1000")).body.keys.length;
+  const before = await keys();
+  const refused = async (expected, ...args) => {
+    const { code, stdout, stderr } = await run(redoubt, ["key", "import", "--ready-file", system.readyFile, "--json", ...args]);
+    assert.notEqual(code, 0, stdout);
+    assert.ok(stderr.includes(expected), `${args.join(" ")}: ${stderr}`);
+    assert.ok(!stderr.includes(wallet.privateKey.slice(2)));
+  };
+  await refused('"unauthorized"', "--keystore", keystore, "--password-file", file("wrong.txt", "wrong\n"));
+  const other = file("other.json", pbkdf2Keystore(wallet.privateKey, "right", Wallet.createRandom().address));
+  await refused('"key_invalid"', "--keystore", other, "--password-file", right);
+  await refused('"invalid_field"', "--keystore", file("cut.json", "{"), "--password-file", right);
+  await refused('"key_invalid"', "--keystore", file("zero.json", pbkdf2Keystore("0x" + "00".repeat(32), "right")), "--password-file", right);
+  await refused('"usage"', "--keystore", "-", "--password-file", "-");
+  await refused("", "--keystore", keystore);
+  await refused("", "--password-file", right);
+  await refused("", "--keystore", keystore, "--password-file", right, "--hd");
+  await refused("", "--keystore", keystore, "--password-file", right, "--hex", right);
+  assert.equal(await keys(), before);
 });
 
 test("npm's HPKE seals what the enclave opens, and nothing else opens", async () => {

@@ -73,12 +73,19 @@ class FakeKms {
         const Bytes document =
             from_base64(body.at("Recipient").at("AttestationDocument").get<std::string>()).value();
         const ByteView public_key = ByteView(document).subspan(4);
-        Json reply{{"KeyId", body.at("KeyId")}, {"KeyMaterialId", std::string(64, 'a')}};
+        const std::string_view target = request.header("x-amz-target");
+        Json reply = Json::object();
         std::string opened = plaintext;
-        if (request.header("x-amz-target") == "TrentService.GenerateDataKey") {
+        if (target != "TrentService.GenerateRandom") {
+            // Whatever name it is asked by, it answers with a key ARN.
+            const std::string asked = body.value("KeyId", "");
+            reply["KeyId"] = parse_kms_key_arn(asked) ? asked : test_key().text;
+            reply["KeyMaterialId"] = std::string(64, 'a');
+        }
+        if (target == "TrentService.GenerateDataKey") {
             reply["CiphertextBlob"] = to_base64(kBlob);
-        } else {
-            reply["EncryptionAlgorithm"] = "SYMMETRIC_DEFAULT";
+        } else if (target == "TrentService.Decrypt") {
+            reply["EncryptionAlgorithm"] = body.at("EncryptionAlgorithm");
             if (from_base64(body.at("CiphertextBlob").get<std::string>()) != kBlob)
                 return answer(400, R"({"__type":"InvalidCiphertextException"})");
         }

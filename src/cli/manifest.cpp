@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+// redoubt manifest init|check|digest|diff|kms-policy: the document that everything trusted hangs on, as its
+// owners write, review and pin it. None of these talks to anybody.
+#include "trust/manifest.h"
+#include "base/json.h"
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "nitro/nsm.h"
+#include "trust/key_policy.h"
+#include "trust/manifest_review.h"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+
+namespace redoubt::cli {
+
+namespace {
+
+struct ManifestOptions {
+    std::string file, other, out, purpose = "vault", administrator, user, pcr0;
+    std::vector<std::string> kms_keys, reference_kms_keys, owners, authorities, reference_keys, also;
+    std::uint64_t min_epoch = 1;
+    unsigned lease_seconds = 3600;
+    bool require_policy = false, json = false;
+};
+
+Result<trust::Manifest> load(const std::string& path) {
+    REDOUBT_TRY(const std::string text, read_text_file(path));
+    return trust::parse_manifest(text);
+}
+
+std::string pcr16_hex(const trust::Manifest& manifest) {
+    return to_hex(nitro::pcr_of(manifest.digest()));
+}
+
+// One member a line for people; the canonical form is what is measured.
+Result<std::string> write_manifest(const ManifestOptions& options) {
+    std::string text;
+    json::Writer writer(text);
+    writer.begin_object().member("redoubt_manifest", std::uint64_t{1}).key("kms_keys").begin_array();
+    const auto keys = [&](const std::vector<std::string>& arns, std::string_view purpose) {
+        for (const auto& arn : arns)
+            writer.begin_object().member("arn", arn).member("purpose", purpose).end_object();
+    };
+    keys(options.kms_keys, "vault");
+    keys(options.reference_kms_keys, "reference");
+    writer.end_array().key("owners").begin_array();
+    for (const auto& owner : options.owners) { // ID:ALGORITHM:HEX; an id may hold colons
+        const std::size_t last = owner.rfind(':');
+        const std::size_t middle = last == std::string::npos || last == 0 ? last : owner.rfind(':', last - 1);
+        if (middle == std::string::npos || middle == last)
+            return fail(Code::Usage, "--owner takes ID:ed25519:HEX or ID:ecdsa-p256-sha256:HEX", owner);
+        writer.begin_object()
+            .member("id", owner.substr(0, middle))
+            .member("algorithm", owner.substr(middle + 1, last - middle - 1))
+            .member("public_key", owner.substr(last + 1))
+            .end_object();
+    }
+    writer.end_array()
+        .member("min_epoch", options.min_epoch)
+        .key("vault_commitments")
+        .begin_object()
+        .end_object()
+        .key("reference_keys");
+    if (options.reference_keys.empty()) {
+        writer.string("none");
+    } else if (options.reference_keys.size() == 1 && options.reference_keys[0] == "any") {
+        writer.string("any");
+    } else {
+        writer.begin_array();
+        for (const auto& entry : options.reference_keys) {
+            const std::size_t equals = entry.find('=');
+            if (equals == std::string::npos)
+                return fail(Code::Usage, "--reference-key takes any, or ADDRESS=POLICY_DIGEST", entry);
+            writer.begin_object()
+                .member("address", entry.substr(0, equals))
+                .member("policy_digest", entry.substr(equals + 1))
+                .end_object();
+        }
+        writer.end_array();
+    }
+    writer.member("require_policy", options.require_policy)
+        .key("limits")
+        .begin_object()
+        .member("vault_lease_seconds", std::uint64_t{options.lease_seconds})
+        .end_object()
+        .key("authorities")
+        .begin_array();
+    for (const auto& authority : options.authorities)
+        writer.string(authority);
+    writer.end_array().end_object();
+    REDOUBT_TRY(const auto parsed, trust::parse_manifest(text)); // what we write, an enclave takes
+    (void)parsed;
+    text.push_back('\n');
+    return text;
+}
+
+Status init(const ManifestOptions& options) {
+    REDOUBT_TRY(const std::string text, write_manifest(options));
+    if (options.out.empty()) {
+        std::fputs(text.c_str(), stdout);
+        return {};
+    }
+    return write_file_atomically(options.out, text, 0644);
+}
+
+Status check(const ManifestOptions& options) {
+    REDOUBT_TRY(const auto manifest, load(options.file));
+    const auto warnings = trust::manifest_warnings(manifest);
+    if (options.json) {
+        std::string out;
+        json::Writer writer(out);
+        writer.begin_object()
+            .member("valid", true)
+            .member("digest", to_hex(manifest.digest()))
+            .member("pcr16", pcr16_hex(manifest))
+            .key("warnings")
+            .begin_array();
+        for (const auto& warning : warnings)
+            writer.string(warning);
+        writer.end_array().end_object();
+        std::printf("%s\n", out.c_str());
+        return {};
+    }
+    std::printf("valid\ndigest  %s\nPCR16   %s\n", to_hex(manifest.digest()).c_str(),
+                pcr16_hex(manifest).c_str());
+    for (const auto& warning : warnings)
+        std::printf("warning: %s\n", warning.c_str());
+    return {};
+}
+
+Status digest(const ManifestOptions& options) {
+    REDOUBT_TRY(const auto manifest, load(options.file));
+    if (options.json)
+        std::printf("{\"digest\":\"%s\",\"pcr16\":\"%s\"}\n", to_hex(manifest.digest()).c_str(),
+                    pcr16_hex(manifest).c_str());
+    else
+        std::printf("digest  %s\nPCR16   %s\n", to_hex(manifest.digest()).c_str(),
+                    pcr16_hex(manifest).c_str());
+    return {};
+}
+
+std::string_view kind_name(trust::ManifestChange::Kind kind) {
+    using Kind = trust::ManifestChange::Kind;
+    return kind == Kind::Added ? "added" : kind == Kind::Removed ? "removed" : "changed";
+}
+
+// True: the same.
+Result<bool> diff(const ManifestOptions& options) {
+    REDOUBT_TRY(const auto before, load(options.file));
+    REDOUBT_TRY(const auto after, load(options.other));
+    const auto changes = trust::manifest_changes(before, after);
+    if (options.json) {
+        std::string out;
+        json::Writer writer(out);
+        writer.begin_object().member("same", changes.empty()).key("changes").begin_array();
+        for (const auto& change : changes)
+            writer.begin_object()
+                .member("kind", kind_name(change.kind))
+                .member("path", change.path)
+                .member("before", change.before)
+                .member("after", change.after)
+                .end_object();
+        writer.end_array()
+            .member("pcr16_before", pcr16_hex(before))
+            .member("pcr16_after", pcr16_hex(after))
+            .end_object();
+        std::printf("%s\n", out.c_str());
+        return changes.empty();
+    }
+    for (const auto& change : changes) {
+        if (!change.before.empty())
+            std::printf("- %s: %s\n", change.path.c_str(), change.before.c_str());
+        if (!change.after.empty())
+            std::printf("+ %s: %s\n", change.path.c_str(), change.after.c_str());
+    }
+    if (changes.empty())
+        std::printf("the same: PCR16 %s\n", pcr16_hex(after).c_str());
+    else
+        std::printf("PCR16 %s\n   -> %s\n", pcr16_hex(before).c_str(), pcr16_hex(after).c_str());
+    return changes.empty();
+}
+
+Result<crypto::Hash48> measurement(std::string_view text) {
+    crypto::Hash48 out;
+    if (!from_hex_exact(text, out))
+        return fail(Code::Usage, "a measurement is 96 hexadecimal digits", std::string(text));
+    if (out == crypto::Hash48{})
+        return fail(Code::Usage, "a measurement of zeros is a debug enclave's: it must never be pinned");
+    return out;
+}
+
+Status kms_policy(const ManifestOptions& options) {
+    REDOUBT_TRY(const auto manifest, load(options.file));
+    trust::KeyPolicyInput input;
+    input.purpose = options.purpose == "reference" ? trust::KmsPurpose::Reference : trust::KmsPurpose::Vault;
+    if (std::none_of(manifest.kms_keys.begin(), manifest.kms_keys.end(),
+                     [&](const auto& key) { return key.purpose == input.purpose; }))
+        return fail(Code::Usage, "the manifest has no KMS key with this purpose");
+    for (const auto& principal : {options.administrator, options.user})
+        if (!principal.starts_with("arn:") || principal.find('*') != std::string::npos)
+            return fail(Code::Usage, "a principal is the full ARN of a role, user or account root",
+                        principal);
+    if (options.administrator == options.user)
+        return fail(Code::Usage, "who administers the key must not use it: name two principals");
+    input.administrator = options.administrator;
+    input.user = options.user;
+    REDOUBT_TRY(const auto pcr0, measurement(options.pcr0));
+    input.pairs.push_back({pcr0, nitro::pcr_of(manifest.digest())});
+    for (const auto& pair : options.also) {
+        const std::size_t colon = pair.find(':');
+        if (colon == std::string::npos)
+            return fail(Code::Usage, "--also takes PCR0:PCR16", pair);
+        REDOUBT_TRY(const auto image, measurement(std::string_view(pair).substr(0, colon)));
+        REDOUBT_TRY(const auto other, measurement(std::string_view(pair).substr(colon + 1)));
+        input.pairs.push_back({image, other});
+    }
+    if (input.pairs.size() > 8)
+        return fail(Code::Usage, "at most 8 pairs of measurements fit a policy");
+    std::printf("%s\n", trust::render_key_policy(input).c_str());
+    return {};
+}
+
+} // namespace
+
+void add_manifest(CLI::App& app, Context& context) {
+    auto* manifest = app.add_subcommand("manifest", "write, check, compare and pin a manifest");
+    manifest->require_subcommand(1);
+    auto o = std::make_shared<ManifestOptions>();
+    const auto finish = [&context, o](const Status& status) {
+        context.exit_code = status ? kExitOk : report(status.error(), o->json);
+    };
+    const auto file = [&](CLI::App* command) {
+        command->add_option("manifest", o->file, "manifest file")->required();
+        command->add_flag("--json", o->json, "machine-readable output");
+    };
+
+    auto* init_command = manifest->add_subcommand("init", "write a new manifest");
+    init_command->add_option("--kms-key", o->kms_keys, "KMS key ARN for vaults; one for each region")
+        ->required()
+        ->allow_extra_args(false);
+    init_command->add_option("--reference-kms-key", o->reference_kms_keys, "KMS key ARN for reference keys")
+        ->allow_extra_args(false);
+    init_command->add_option("--owner", o->owners, "ID:ed25519:HEX or ID:ecdsa-p256-sha256:HEX")
+        ->allow_extra_args(false);
+    init_command->add_option("--reference-key", o->reference_keys, "any, or ADDRESS=POLICY_DIGEST")
+        ->allow_extra_args(false);
+    init_command->add_option("--authority", o->authorities, "host[:port] that clients address")
+        ->allow_extra_args(false);
+    init_command->add_option("--min-epoch", o->min_epoch, "records below it are refused");
+    init_command->add_option("--vault-lease", o->lease_seconds, "seconds")->check(CLI::Range(10u, 86'400u));
+    init_command->add_flag("--require-policy", o->require_policy, "refuse keys without a policy");
+    init_command->add_option("--out", o->out, "file to write (default: standard output)");
+    init_command->footer("Example: redoubt manifest init --kms-key arn:aws:kms:eu-west-1:111122223333:key/… "
+                         "--require-policy --out manifest.json");
+    init_command->callback([=] { finish(init(*o)); });
+
+    auto* check_command = manifest->add_subcommand("check", "is it one that an enclave takes? What is weak?");
+    file(check_command);
+    check_command->footer("Exit code 0: valid, with warnings or without; 1: refused, and why.");
+    check_command->callback([=] { finish(check(*o)); });
+
+    auto* digest_command = manifest->add_subcommand("digest", "its SHA-384, and PCR16 of an enclave with it");
+    file(digest_command);
+    digest_command->callback([=] { finish(digest(*o)); });
+
+    auto* diff_command = manifest->add_subcommand("diff", "what a change changes, member by member");
+    file(diff_command);
+    diff_command->add_option("other", o->other, "the new manifest")->required();
+    diff_command->footer("Exit code 0: the same for an enclave; 1: they differ.");
+    diff_command->callback([&context, o] {
+        const auto same = diff(*o);
+        context.exit_code = !same ? report(same.error(), o->json) : *same ? kExitOk : kExitFailed;
+    });
+
+    auto* policy = manifest->add_subcommand(
+        "kms-policy", "the key policy that a KMS key of this manifest must have, as JSON");
+    file(policy);
+    policy->add_option("--purpose", o->purpose, "vault or reference")
+        ->check(CLI::IsMember({"vault", "reference"}));
+    policy->add_option("--pcr0", o->pcr0, "the image's measurement")->required();
+    policy->add_option("--also", o->also, "PCR0:PCR16 of another image or manifest, during a change")
+        ->allow_extra_args(false);
+    policy
+        ->add_option("--administrator", o->administrator,
+                     "principal ARN that manages the key and never uses it")
+        ->required();
+    policy->add_option("--user", o->user, "principal ARN of the host's role")->required();
+    policy->footer("Example: redoubt manifest kms-policy manifest.json --pcr0 … --administrator "
+                   "arn:aws:iam::111122223333:role/KeyAdmin --user arn:aws:iam::444455556666:role/Signer");
+    policy->callback([=] { finish(kms_policy(*o)); });
+}
+
+} // namespace redoubt::cli

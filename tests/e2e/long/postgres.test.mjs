@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// The whole system with its records in PostgreSQL: a server of the test's own, killed and started again while clients create keys.
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import { Transaction } from "ethers";
+import { until, up } from "../lib.mjs";
+
+const versions = fs.existsSync("/usr/lib/postgresql") ? fs.readdirSync("/usr/lib/postgresql").sort((a, b) => Number(b) - Number(a)) : [];
+const programs = versions.length > 0 ? `/usr/lib/postgresql/${versions[0]}/bin` : undefined;
+const skip = programs === undefined ? "no PostgreSQL server is installed" : false;
+
+let folder, server, system, user = {};
+
+async function startServer() {
+  server = spawn(path.join(programs, "postgres"), ["-D", path.join(folder, "data"), "-k", folder, "-c", "listen_addresses="],
+    { stdio: "ignore", cwd: "/", ...user });
+  await until("PostgreSQL answers", () => {
+    try {
+      execFileSync(path.join(programs, "pg_isready"), ["-q", "-h", folder], { stdio: "ignore" });
+      return true;
+    } catch {
+      return false;
+    }
+  }, 20_000);
+}
+
+async function killServer() {
+  server.kill("SIGKILL");
+  await once(server, "exit");
+}
+
+before(async () => {
+  if (skip) return;
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), "redoubt-pg-"));
+  if (process.getuid() === 0) { // the server refuses to run as root
+    user = { uid: Number(execFileSync("id", ["-u", "postgres"])), gid: Number(execFileSync("id", ["-g", "postgres"])) };
+    fs.chownSync(folder, user.uid, user.gid);
+  }
+  execFileSync(path.join(programs, "initdb"), ["--no-sync", "--auth=trust", "--username=postgres", "--no-locale", "--encoding=UTF8",
+    "-D", path.join(folder, "data")], { stdio: "ignore", cwd: "/", ...user });
+  await startServer();
+  system = await start();
+});
+
+let data;
+async function start() {
+  const started = await up({ dataDir: data, extra: ["--store", `postgresql://postgres@/postgres?host=${folder}`] });
+  data = started.folder;
+  return started;
+}
+
+after(async () => {
+  if (skip) return;
+  await system?.stop();
+  system?.remove();
+  server.kill("SIGQUIT");
+  await once(server, "exit");
+  fs.rmSync(folder, { recursive: true, force: true });
+});
+
+async function signs(key) {
+  const answer = await system.json("POST", `/v1/keys/${key.key_id}/sign-transaction`, { transaction: { type: 2, chainId: 1, nonce: 0,
+    gas: 21000, maxFeePerGas: 2, maxPriorityFeePerGas: 1, to: key.address, value: 1, data: "0x" } });
+  assert.equal(answer.status, 200, JSON.stringify(answer.body));
+  assert.equal(Transaction.from(answer.body.raw_transaction).from, key.address);
+}
+
+test("keys are created, listed and sign; and all are there after a restart of everything", { skip }, async () => {
+  const keys = [];
+  for (let i = 0; i < 5; ++i) {
+    const { status, body } = await system.json("POST", "/v1/keys", {});
+    assert.equal(status, 201, JSON.stringify(body));
+    keys.push(body);
+  }
+  assert.equal(fs.existsSync(path.join(data, "store.db")), false, "nothing lies in SQLite");
+  await system.stop();
+  system = await start();
+  const listed = (await system.json("GET", "/v1/keys?limit=100")).body.keys.map((key) => key.key_id);
+  for (const key of keys) {
+    assert.ok(listed.includes(key.key_id));
+    await signs(key);
+  }
+});
+
+test("each key acknowledged before a kill of the database is there after it, and the gateway goes on by itself", { skip }, async () => {
+  const acknowledged = [], refused = [];
+  let going = true;
+  const client = (async () => {
+    while (going) {
+      const { status, body } = await system.json("POST", "/v1/keys", {});
+      if (status === 201) acknowledged.push(body);
+      else refused.push({ status, code: body.code });
+    }
+  })();
+  for (let kill = 0; kill < 5; ++kill) {
+    const before = acknowledged.length;
+    await until("keys are created", () => acknowledged.length >= before + 10, 20_000);
+    await killServer();
+    await until("creation is refused meanwhile", () => refused.length > kill, 20_000);
+    await startServer();
+  }
+  going = false;
+  await client;
+  for (const { status } of refused) assert.ok(status >= 500, `a refusal of status ${status}`);
+  const listed = new Set();
+  for (let next = ""; next !== undefined;) {
+    const { body } = await system.json("GET", `/v1/keys?limit=1000${next && "&after=" + next}`);
+    body.keys.forEach((key) => listed.add(key.key_id));
+    next = body.next;
+  }
+  for (const key of acknowledged) assert.ok(listed.has(key.key_id), `${key.key_id} is lost`);
+  for (const key of acknowledged.slice(-20)) await signs(key);
+});

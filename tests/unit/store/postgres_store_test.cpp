@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is PostgreSQL's own: servers that go away, settings that lose data, other schemas.
+#include "postgres_server.h"
+#include "store_support.h"
+
+namespace redoubt::store::tests {
+namespace {
+
+class PostgresStore : public testing::Test {
+  protected:
+    void SetUp() override {
+        if (PostgresServer::programs().empty())
+            GTEST_SKIP() << "no PostgreSQL server is installed";
+        ASSERT_TRUE(server().running());
+        target_ = server().fresh_target();
+    }
+    static PostgresServer& server() { return PostgresServer::instance(); }
+    std::unique_ptr<Store> open_it(const std::string& more = "") const {
+        auto store = open_postgres_store(target_ + more);
+        EXPECT_TRUE(store) << (store ? "" : store.error().describe());
+        return store ? std::move(*store) : nullptr;
+    }
+    std::string schema() const { return target_.substr(target_.rfind("%3D") + 3); }
+
+    std::string target_;
+};
+
+TEST_F(PostgresStore, loses_nothing_acknowledged_when_the_server_is_killed_and_goes_on_by_itself) {
+    const auto store = open_it();
+    for (std::uint32_t round = 0; round < 2; ++round) {
+        std::atomic<std::uint32_t> acknowledged{0};
+        std::thread writer([&] {
+            for (std::uint32_t i = 0; store->put_key(key_record(key_id(round * 1'000'000 + i), i)); ++i)
+                acknowledged = i + 1;
+        });
+        while (acknowledged < 10 + round * 17)
+            std::this_thread::yield();
+        server().kill_and_wait();
+        writer.join(); // an error, not a wait without end
+        EXPECT_EQ(code_of(store->get_key(key_id(0))), Code::StoreFailed);
+        ASSERT_TRUE(server().start());
+        for (std::uint32_t i = 0; i < acknowledged; ++i) {
+            const auto found = store->get_key(key_id(round * 1'000'000 + i));
+            ASSERT_TRUE(found) << found.error().describe();
+            EXPECT_TRUE(found->has_value()) << i;
+        }
+    }
+}
+
+TEST_F(PostgresStore, a_server_that_may_lose_what_it_acknowledged_is_refused) {
+    server().execute("CREATE ROLE hasty LOGIN SUPERUSER");
+    server().execute("ALTER ROLE hasty SET synchronous_commit = off");
+    std::string target = target_;
+    target.replace(target.find("postgres@"), 8, "hasty");
+    const auto store = open_postgres_store(target);
+    ASSERT_FALSE(store);
+    EXPECT_EQ(store.error().code, Code::StoreFailed);
+    EXPECT_EQ(store.error().context, "synchronous_commit");
+}
+
+TEST_F(PostgresStore, refuses_a_newer_schema_and_a_password_on_the_command_line) {
+    open_it();
+    server().execute("UPDATE " + schema() + ".redoubt_store SET version = 2");
+    const auto newer = open_postgres_store(target_);
+    ASSERT_FALSE(newer);
+    EXPECT_EQ(newer.error().context, "schema version 2");
+    for (const char* target :
+         {"postgresql://user:secret@localhost/x", "postgresql://user@localhost/x?password=secret"}) {
+        const auto refused = open_postgres_store(target);
+        ASSERT_FALSE(refused);
+        EXPECT_NE(refused.error().describe().find("password"), std::string::npos);
+        EXPECT_EQ(refused.error().describe().find("secret"), std::string::npos);
+    }
+    EXPECT_EQ(code_of(open_postgres_store("postgresql://nobody@/none?host=/nonexistent")), Code::StoreFailed);
+}
+
+TEST_F(PostgresStore, several_processes_may_open_a_new_schema_at_once) {
+    std::vector<std::thread> openers;
+    std::atomic<int> opened{0};
+    for (std::uint32_t i = 0; i < 6; ++i)
+        openers.emplace_back([&, i] {
+            const auto store = open_postgres_store(target_);
+            opened += store && (*store)->put_key(key_record(key_id(i), i)) ? 1 : 0;
+        });
+    for (auto& opener : openers)
+        opener.join();
+    EXPECT_EQ(opened, 6);
+    EXPECT_EQ(open_it()->list_keys(std::nullopt, 100).value().size(), 6u);
+}
+
+TEST_F(PostgresStore, a_record_that_no_longer_fits_its_id_is_an_error) {
+    const auto store = open_it();
+    ASSERT_TRUE(store->put_key(key_record(key_id(1), 1)));
+    ASSERT_TRUE(store->put_key(key_record(key_id(2), 2)));
+    server().execute("UPDATE " + schema() + ".redoubt_keys SET record = (SELECT record FROM " + schema() +
+                     ".redoubt_keys ORDER BY created LIMIT 1)");
+    EXPECT_TRUE(store->get_key(key_id(1)));
+    EXPECT_EQ(code_of(store->get_key(key_id(2))), Code::StoreFailed);
+    server().execute("UPDATE " + schema() + ".redoubt_keys SET record = substr(record, 2)");
+    EXPECT_EQ(code_of(store->get_key(key_id(1))), Code::StoreFailed);
+    EXPECT_EQ(code_of(store->list_keys(std::nullopt, 10)), Code::StoreFailed);
+}
+
+} // namespace
+} // namespace redoubt::store::tests
