@@ -237,14 +237,17 @@ TEST(Attestation, no_altered_byte_verifies) {
     const Forged forged = sign(fields().encode());
     ASSERT_EQ(verdict(forged), "verified");
     std::size_t untrusted = 0;
-    for (std::size_t i = 0; i < forged.document.size(); ++i) {
+    // All of the envelope, and every third byte of what the signature covers; real documents are changed in
+    // every byte elsewhere (tests/sdk/js/long/agree.test.mjs).
+    const std::size_t size = forged.document.size();
+    for (std::size_t i = 0; i < size; i += i < 64 || i + 128 > size ? 1 : 3) {
         Forged changed = forged;
         changed.document[i] ^= static_cast<std::uint8_t>(1u << (i % 8));
         const std::string result = verdict(changed);
         EXPECT_TRUE(result == kInvalid || result == kUntrusted) << i << " " << result;
         untrusted += result == kUntrusted ? 1u : 0u;
     }
-    EXPECT_GT(untrusted, 1000u); // most bytes are inside a value, and only the signature tells
+    EXPECT_GT(untrusted, size / 6); // most bytes are inside a value, and only the signature tells
 }
 
 TEST(Attestation, no_shortened_or_lengthened_document_verifies) {
