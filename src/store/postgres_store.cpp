@@ -13,7 +13,7 @@
 // server's disk. Up to kConnections statements run at once, each on a connection of its own. A connection
 // that broke is made anew, and its statement is sent once more: a record that is then there already, byte for
 // byte, is the first attempt's.
-#include "store/store.h"
+#include "store/record_checks.h"
 
 #include <libpq-fe.h>
 
@@ -55,10 +55,6 @@ constexpr const char* kListAfter =
     "SELECT record FROM redoubt_keys WHERE (created, id) > (SELECT created, id FROM "
     "redoubt_keys WHERE id = $2) ORDER BY created, id LIMIT $1";
 constexpr const char* kListVaults = "SELECT record FROM redoubt_vaults ORDER BY created, id";
-
-std::unexpected<Error> damaged() {
-    return fail(Code::StoreFailed, "the store holds a record that is damaged; restore it from a backup");
-}
 
 using Bigint = ByteArray<8>; // as the server sends and takes it: big-endian
 Bigint bigint(std::int64_t value) {
@@ -209,22 +205,12 @@ class PostgresStore final : public Store {
 
     Result<std::optional<Bytes>> get_key(const sealed::KeyId& id) override {
         REDOUBT_TRY(auto record, get(kGetKey, id));
-        if (record) {
-            const auto head = sealed::read_key_head(*record);
-            if (!head || head->id != id)
-                return damaged();
-        }
-        return record;
+        return checked_key(std::move(record), id);
     }
 
     Result<std::optional<Bytes>> get_vault(const sealed::VaultId& id) override {
         REDOUBT_TRY(auto record, get(kGetVault, id));
-        if (record) {
-            const auto vault = sealed::decode_vault(*record);
-            if (!vault || vault->id != id)
-                return damaged();
-        }
-        return record;
+        return checked_vault(std::move(record), id);
     }
 
     Result<std::vector<StoredKey>> list_keys(std::optional<sealed::KeyId> after, std::size_t limit) override {
@@ -235,11 +221,8 @@ class PostgresStore final : public Store {
         std::vector<StoredKey> out;
         out.reserve(static_cast<std::size_t>(answer.rows()));
         for (int row = 0; row < answer.rows(); ++row) {
-            Bytes record = answer.bytes(row);
-            const auto head = sealed::read_key_head(record);
-            if (!head)
-                return damaged();
-            out.push_back({*head, std::move(record)});
+            REDOUBT_TRY(auto key, listed_key(answer.bytes(row)));
+            out.push_back(std::move(key));
         }
         return out;
     }
@@ -248,9 +231,8 @@ class PostgresStore final : public Store {
         REDOUBT_TRY(const Answer answer, query(kListVaults, {}));
         std::vector<Bytes> out;
         for (int row = 0; row < answer.rows(); ++row) {
-            out.push_back(answer.bytes(row));
-            if (!sealed::decode_vault(out.back()))
-                return damaged();
+            REDOUBT_TRY(auto vault, listed_vault(answer.bytes(row)));
+            out.push_back(std::move(vault));
         }
         return out;
     }
@@ -337,25 +319,31 @@ class PostgresStore final : public Store {
     std::size_t made_ = 1; // connections, idle or in use
 };
 
-// Command lines are for everybody to read (/proc): no password belongs there.
-bool has_password(const std::string& target) {
+// libpq's own message about an address that it cannot read repeats it, a password in it too.
+Status check_target(const std::string& target) {
     char* error = nullptr;
     PQconninfoOption* const options = PQconninfoParse(target.c_str(), &error);
     PQfreemem(error);
-    bool found = false;
-    for (const auto* option = options; option != nullptr && option->keyword != nullptr; ++option)
-        found = found || (std::string_view(option->keyword) == "password" && option->val != nullptr);
+    if (options == nullptr)
+        return fail(Code::StoreFailed,
+                    "the store's address cannot be read; it has the form postgresql://user@host/database");
+    bool password = false;
+    for (const auto* option = options; option->keyword != nullptr; ++option)
+        password = password || (std::string_view(option->keyword) == "password" && option->val != nullptr);
     PQconninfoFree(options);
-    return found;
+    // Command lines are for everybody to read (/proc): no password belongs there.
+    if (password)
+        return fail(
+            Code::StoreFailed,
+            "the store's address holds a password, which every user of this machine could read; put it in "
+            "~/.pgpass, or PGPASSFILE, or PGPASSWORD");
+    return {};
 }
 
 } // namespace
 
 Result<std::unique_ptr<Store>> open_postgres_store(const std::string& target) {
-    if (has_password(target))
-        return fail(Code::StoreFailed,
-                    "the store's address holds a password, which every user of this machine could "
-                    "read; put it in ~/.pgpass, or PGPASSFILE, or PGPASSWORD");
+    REDOUBT_CHECK(check_target(target));
     auto store = std::make_unique<PostgresStore>();
     REDOUBT_CHECK(store->open(target));
     return store;

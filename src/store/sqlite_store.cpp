@@ -9,7 +9,7 @@
 //
 // Two connections: one writes, one reads, so that a read does not wait for another caller's fsync (WAL lets
 // both go on). Each has a mutex; other processes may have the same file open.
-#include "store/store.h"
+#include "store/record_checks.h"
 
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -37,10 +37,6 @@ constexpr const char* kSchema =
     "CREATE INDEX vaults_by_creation ON vaults(created, id);"
     "PRAGMA application_id = 1380209492; PRAGMA user_version = 1;";
 static_assert(kApplicationId == 1'380'209'492 && kSchemaVersion == 1);
-
-std::unexpected<Error> damaged() {
-    return fail(Code::StoreFailed, "the store holds a record that is damaged; restore it from a backup");
-}
 
 // A prepared statement, used again and again. Parameters are bound by position; the memory stays valid until
 // the statement is done, which is when the Use that ran it ends.
@@ -217,22 +213,12 @@ class SqliteStore final : public Store {
 
     Result<std::optional<Bytes>> get_key(const sealed::KeyId& id) override {
         REDOUBT_TRY(auto record, get(get_key_, id));
-        if (record) {
-            const auto head = sealed::read_key_head(*record);
-            if (!head || head->id != id)
-                return damaged();
-        }
-        return record;
+        return checked_key(std::move(record), id);
     }
 
     Result<std::optional<Bytes>> get_vault(const sealed::VaultId& id) override {
         REDOUBT_TRY(auto record, get(get_vault_, id));
-        if (record) {
-            const auto vault = sealed::decode_vault(*record);
-            if (!vault || vault->id != id)
-                return damaged();
-        }
-        return record;
+        return checked_vault(std::move(record), id);
     }
 
     Result<std::vector<StoredKey>> list_keys(std::optional<sealed::KeyId> after, std::size_t limit) override {
@@ -246,11 +232,8 @@ class SqliteStore final : public Store {
         std::vector<StoredKey> out;
         int result = use.step();
         for (; result == SQLITE_ROW; result = use.step()) {
-            Bytes record = use.blob(0);
-            const auto head = sealed::read_key_head(record);
-            if (!head)
-                return damaged();
-            out.push_back({*head, std::move(record)});
+            REDOUBT_TRY(auto key, listed_key(use.blob(0)));
+            out.push_back(std::move(key));
         }
         if (result != SQLITE_DONE)
             return reader_.failed();
@@ -263,9 +246,8 @@ class SqliteStore final : public Store {
         std::vector<Bytes> out;
         int result = use.step();
         for (; result == SQLITE_ROW; result = use.step()) {
-            out.push_back(use.blob(0));
-            if (!sealed::decode_vault(out.back()))
-                return damaged();
+            REDOUBT_TRY(auto vault, listed_vault(use.blob(0)));
+            out.push_back(std::move(vault));
         }
         if (result != SQLITE_DONE)
             return reader_.failed();

@@ -12,7 +12,7 @@ import { until, up } from "../lib.mjs";
 
 const versions = fs.existsSync("/usr/lib/postgresql") ? fs.readdirSync("/usr/lib/postgresql").sort((a, b) => Number(b) - Number(a)) : [];
 const programs = versions.length > 0 ? `/usr/lib/postgresql/${versions[0]}/bin` : undefined;
-const skip = programs === undefined ? "no PostgreSQL server is installed" : false;
+const skip = programs === undefined ? "no PostgreSQL server is installed under /usr/lib/postgresql" : false;
 
 let folder, server, system, user = {};
 

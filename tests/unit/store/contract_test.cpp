@@ -19,7 +19,7 @@ class StoreContract : public testing::TestWithParam<std::string> {
             return;
         }
         if (PostgresServer::programs().empty())
-            GTEST_SKIP() << "no PostgreSQL server is installed";
+            GTEST_SKIP() << "no PostgreSQL server is installed under /usr/lib/postgresql";
         ASSERT_TRUE(PostgresServer::instance().running());
         target_ = PostgresServer::instance().fresh_target();
     }

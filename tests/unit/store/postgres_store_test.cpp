@@ -10,7 +10,7 @@ class PostgresStore : public testing::Test {
   protected:
     void SetUp() override {
         if (PostgresServer::programs().empty())
-            GTEST_SKIP() << "no PostgreSQL server is installed";
+            GTEST_SKIP() << "no PostgreSQL server is installed under /usr/lib/postgresql";
         ASSERT_TRUE(server().running());
         target_ = server().fresh_target();
     }
@@ -71,6 +71,9 @@ TEST_F(PostgresStore, refuses_a_newer_schema_and_a_password_on_the_command_line)
         EXPECT_NE(refused.error().describe().find("password"), std::string::npos);
         EXPECT_EQ(refused.error().describe().find("secret"), std::string::npos);
     }
+    const auto unreadable = open_postgres_store("postgresql://user:secret@localhost/x?nonsense=1");
+    ASSERT_FALSE(unreadable);
+    EXPECT_EQ(unreadable.error().describe().find("secret"), std::string::npos);
     EXPECT_EQ(code_of(open_postgres_store("postgresql://nobody@/none?host=/nonexistent")), Code::StoreFailed);
 }
 

@@ -77,7 +77,7 @@ const kItems = ["00", "17", "1800", "1817", "190000", "1a00000000", "1b000000000
   "62c080", "8181818181818181818180"].map((hex) => Buffer.from(hex, "hex"));
 
 test("every real document is accepted at its time, and refused before and after", async (t) => {
-  if (!fs.existsSync(folder)) return t.skip("no vectors (REDOUBT_VECTORS)");
+  if (!fs.existsSync(folder)) return t.skip(`there is no folder ${folder}; REDOUBT_VECTORS names the one above it`);
   const lines = [], wanted = [];
   for (const document of documents()) {
     const genuine = document.expect?.signature === true;
@@ -94,7 +94,7 @@ test("every real document is accepted at its time, and refused before and after"
 });
 
 test("every byte of three valid documents changed, and other mutants: refused by both for the same reason", async (t) => {
-  if (!fs.existsSync(folder)) return t.skip("no vectors (REDOUBT_VECTORS)");
+  if (!fs.existsSync(folder)) return t.skip(`there is no folder ${folder}; REDOUBT_VECTORS names the one above it`);
   const genuine = documents().filter((document) => document.expect?.signature === true);
   const different = (member) => [genuine.find((d) => d[member]), genuine.find((d) => !d[member])];
   const three = [...new Set([...different("payload_map_indefinite"), ...different("cose_tagged"), ...different("debug_mode")])]
