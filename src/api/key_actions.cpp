@@ -197,16 +197,20 @@ constexpr Action kActions[] = {{"sign-transaction", sign_transaction},
 
 Result<Operation> key_action(const Request& request, std::string_view key_id, std::string_view action,
                              json::Document& scratch) {
-    for (const auto& [name, parse] : kActions) {
-        if (action != name)
-            continue;
-        REDOUBT_CHECK(need_method(request, "POST", "signing and deriving are a POST"));
-        REDOUBT_CHECK(no_query(request));
-        REDOUBT_CHECK(need_json(request.content_type, false));
-        REDOUBT_TRY(const json::Value body, parse_body(request, scratch));
-        return parse(body, key_id);
-    }
-    return fail(Code::NotFound, "there is no such route; docs/api.md lists them");
+    Parser parser = nullptr;
+    for (const auto& [name, parse] : kActions)
+        if (action == name)
+            parser = parse;
+    if (parser == nullptr && !is_lifecycle_action(action))
+        return fail(Code::NotFound, "there is no such route; docs/api.md lists them");
+    REDOUBT_CHECK(need_method(request, "POST", "what is asked of a key is a POST"));
+    REDOUBT_CHECK(no_query(request));
+    // Actions without members need no body.
+    if (parser == nullptr && request.body.empty())
+        return lifecycle_action(action, std::nullopt, key_id);
+    REDOUBT_CHECK(need_json(request.content_type, false));
+    REDOUBT_TRY(const json::Value body, parse_body(request, scratch));
+    return parser != nullptr ? parser(body, key_id) : lifecycle_action(action, body, key_id);
 }
 
 } // namespace redoubt::api

@@ -24,52 +24,6 @@ Result<std::optional<Bytes>> nonce_query(const Request& request) {
     return nonce;
 }
 
-Result<Operation> create_key(const Request& request, json::Document& scratch) {
-    REDOUBT_CHECK(no_query(request));
-    CreateKey out;
-    if (request.body.empty())
-        return out;
-    REDOUBT_CHECK(need_json(request.content_type, false));
-    REDOUBT_TRY(const json::Value body, parse_body(request, scratch));
-    REDOUBT_CHECK(json::check_members(body, {"exportable", "hd", "nonce", "raw_signing"}));
-    REDOUBT_TRY(out.exportable, optional_bool(body, "exportable", "exportable must be true or false"));
-    REDOUBT_TRY(out.hd, optional_bool(body, "hd", "hd must be true or false"));
-    REDOUBT_TRY(out.raw_signing, optional_bool(body, "raw_signing", "raw_signing must be true or false"));
-    REDOUBT_TRY(out.nonce, optional_nonce(body));
-    return out;
-}
-
-// What the sealed secret is, is bound to it: the client seals with the same members as HPKE's info.
-Result<Operation> import_key(const Request& request, json::Document& scratch) {
-    REDOUBT_CHECK(need_method(request, "POST", "keys are imported with POST"));
-    REDOUBT_CHECK(no_query(request));
-    REDOUBT_CHECK(need_json(request.content_type, false));
-    REDOUBT_TRY(const json::Value body, parse_body(request, scratch));
-    REDOUBT_CHECK(json::check_members(
-        body, {"ciphertext", "encapsulated_key", "exportable", "hd", "nonce", "raw_signing", "vault_id"}));
-    ImportKey out;
-    const auto vault_id = body.get("vault_id");
-    if (!vault_id || !vault_id->is_string())
-        return fail(Code::MissingField, "an import needs vault_id, as the offer says it");
-    out.vault_id = vault_id->text();
-    REDOUBT_TRY(out.exportable, optional_bool(body, "exportable", "exportable must be true or false"));
-    REDOUBT_TRY(out.hd, optional_bool(body, "hd", "hd must be true or false"));
-    REDOUBT_TRY(out.raw_signing, optional_bool(body, "raw_signing", "raw_signing must be true or false"));
-    REDOUBT_TRY(out.nonce, optional_nonce(body));
-    const auto encapsulated = body.get("encapsulated_key");
-    const auto ciphertext = body.get("ciphertext");
-    if (!encapsulated || !ciphertext)
-        return fail(Code::MissingField, "an import needs encapsulated_key and ciphertext, sealed by HPKE");
-    auto bytes = ciphertext->is_string() ? from_hex0x(ciphertext->text()) : std::nullopt;
-    if (!encapsulated->is_string() || !encapsulated->text().starts_with("0x") ||
-        !from_hex_exact(encapsulated->text().substr(2), out.encapsulated) || !bytes ||
-        bytes->size() > kMaxImportCiphertext)
-        return fail(Code::InvalidField,
-                    "encapsulated_key is 0x and 64 digits, ciphertext 0x-hex of up to 80 bytes");
-    out.ciphertext = std::move(*bytes);
-    return out;
-}
-
 Result<Operation> keys_route(const Request& request, json::Document& scratch) {
     constexpr std::string_view kPrefix = "/v1/keys/";
     if (request.path == "/v1/keys") {
@@ -78,6 +32,8 @@ Result<Operation> keys_route(const Request& request, json::Document& scratch) {
     }
     if (request.path == "/v1/keys/import")
         return import_key(request, scratch);
+    if (request.path == "/v1/keys/adopt")
+        return adopt_key(request, scratch);
     std::string_view id = request.path.substr(kPrefix.size());
     const std::size_t slash = id.find('/');
     if (slash != std::string_view::npos && slash != 0)
@@ -89,6 +45,26 @@ Result<Operation> keys_route(const Request& request, json::Document& scratch) {
         return DescribeKey{id, std::move(nonce)};
     }
     return fail(Code::NotFound, "there is no such route; docs/api.md lists them");
+}
+
+// "nonce=HEX" and, after it, "vault_id=vault-…".
+Result<Operation> offer_import(const Request& request) {
+    REDOUBT_CHECK(need_method(request, "GET", "an import is offered with GET"));
+    REDOUBT_CHECK(no_body(request));
+    OfferImport out;
+    Request nonce = request;
+    constexpr std::string_view kVault = "&vault_id=";
+    if (const std::size_t at = request.query.find(kVault); at != std::string_view::npos) {
+        out.vault_id = request.query.substr(at + kVault.size());
+        nonce.query = request.query.substr(0, at);
+        if (!sealed::parse_vault_id(out.vault_id))
+            return fail(Code::InvalidField, "vault_id must be vault- and 32 hex digits, at the query's end");
+    }
+    REDOUBT_TRY(auto given, nonce_query(nonce));
+    if (!given)
+        return fail(Code::MissingField, "the query needs nonce=HEX, so that the offer is shown to be fresh");
+    out.nonce = std::move(*given);
+    return out;
 }
 
 Result<std::string_view> secret_id(const json::Value& body) {
@@ -151,17 +127,20 @@ bool is_legacy_path(std::string_view path) noexcept {
 }
 
 Result<Operation> parse_operation(const Request& request, json::Document& scratch) {
-    const bool offer = request.path == "/v1/import";
-    if (offer || request.path == "/v1/attestation") {
+    if (request.path == "/v1/import")
+        return offer_import(request);
+    if (request.path == "/v1/attestation") {
         REDOUBT_CHECK(need_method(request, "GET", "an attestation is asked for with GET"));
         REDOUBT_CHECK(no_body(request));
         REDOUBT_TRY(auto nonce, nonce_query(request));
         if (!nonce)
             return fail(Code::MissingField,
                         "the query needs nonce=HEX, so that the document is shown to be fresh");
-        if (offer)
-            return OfferImport{std::move(*nonce)};
         return Attest{std::move(*nonce)};
+    }
+    if (request.path == "/v1/vaults") {
+        REDOUBT_CHECK(need_method(request, "POST", "vaults are created with POST and listed with GET"));
+        return create_vault(request, scratch);
     }
     if (request.path == "/v1/keys" || request.path.starts_with("/v1/keys/"))
         return keys_route(request, scratch);

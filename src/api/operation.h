@@ -9,6 +9,9 @@
 #include "ethereum/message.h"
 #include "ethereum/transaction_json.h"
 #include "ethereum/typed_data.h"
+#include "policy/document.h"
+#include "sealed/key_record.h"
+#include "trust/authorization.h"
 
 #include <string>
 #include <variant>
@@ -17,26 +20,71 @@ namespace redoubt::api {
 
 inline constexpr std::size_t kMaxNonce = 512; // bytes; what an attestation document can carry
 
-struct CreateKey {   // POST /v1/keys
-    bool hd = false; // a BIP-32 seed instead of one key
+// What a new key shall be.
+struct NewKey {
+    std::string_view client_token; // the key's id comes of it, so that a repeat makes no second key; or empty
+    std::string_view vault_id;     // empty: the newest vault that is open
+    bool hd = false;               // a BIP-32 seed instead of one key
     bool exportable = false;
     bool raw_signing = false; // may sign bytes and digests as they are: a grant of the whole account
-    Bytes nonce;              // for the attested statement; empty: none is wanted
+    std::optional<policy::Document> policy; // nothing: the open policy
+    std::string label;
+    std::vector<sealed::Tag> tags;                           // in the order of their names
+    std::optional<trust::SignedAuthorization> authorization; // where the manifest names owners
+    Bytes nonce; // for the attested statement; empty: none is wanted
+};
+struct CreateKey { // POST /v1/keys
+    NewKey key;
 };
 struct DescribeKey { // GET /v1/keys/{id}[?nonce=HEX]
     std::string_view key_id;
     std::optional<Bytes> nonce; // present: an attested statement is wanted
 };
 inline constexpr std::size_t kMaxImportCiphertext = 64 + 16; // a seed, and the tag
-struct OfferImport {                                         // GET /v1/import?nonce=HEX
+struct OfferImport {                                         // GET /v1/import?nonce=HEX[&vault_id=VAULT]
     Bytes nonce;
+    std::string_view vault_id; // empty: the newest that is open
 };
 struct ImportKey { // POST /v1/keys/import: a secret sealed by HPKE to the key that OfferImport named
-    std::string_view vault_id; // the offer's
-    bool hd = false, exportable = false, raw_signing = false;
-    Bytes nonce;
+    NewKey key;    // with the offer's vault_id, and a client_token
     ByteArray<32> encapsulated{};
     Bytes ciphertext;
+};
+struct AdoptKey { // POST /v1/keys/adopt: a reference key, moved into a vault
+    std::string_view secret_id;
+    NewKey key; // neither hd, exportable, raw_signing nor policy: those are what the manifest says
+};
+// Takes effect within this enclave at once, and in the store before it is answered.
+struct ChangeKey {
+    std::string_view key_id;
+    enum class What {
+        Describe,         // POST …/update: label, tags
+        Enable,           // POST …/enable
+        Disable,          // POST …/disable
+        ScheduleDeletion, // POST …/schedule-deletion: wait_seconds
+        CancelDeletion,   // POST …/cancel-deletion; the key is disabled then
+    } what;
+    std::optional<std::string> label;
+    std::optional<std::vector<sealed::Tag>> tags; // the key's tags from now on: all of them
+    std::optional<std::uint32_t> wait_seconds;
+    std::optional<std::uint32_t> revision; // only if this is the key's
+    Bytes nonce;
+};
+inline constexpr std::uint32_t kMaxDeletionWait = 365 * 86'400; // seconds
+struct MoveKey { // POST /v1/keys/{id}/move: sealed again, in another vault
+    std::string_view key_id, vault_id;
+    std::optional<trust::SignedAuthorization> authorization;
+    Bytes nonce;
+};
+struct ExportKey { // POST /v1/keys/{id}/export: sealed by HPKE to a recipient of the key's policy
+    std::string_view key_id, recipient;
+    Bytes nonce; // never empty: what is exported is attested
+};
+struct CreateVault {                    // POST /v1/vaults
+    std::string_view client_token;      // the vault's id comes of it
+    std::optional<std::uint64_t> epoch; // nothing: the manifest's min_epoch
+    std::optional<trust::SignedAuthorization> authorization;
+    Bytes nonce;
 };
 // The key of a signature: a key, or below an HD key's seed the one at `path`.
 struct Signer {
@@ -91,8 +139,9 @@ struct ReferenceGenerateKey { // POST /generate_key
     std::string_view kms_key_id;
 };
 
-using Operation = std::variant<CreateKey, OfferImport, ImportKey, DescribeKey, SignTransaction, SignMessage,
-                               SignTypedData, SignAuthorization, SignHash, SignData, DeriveAddresses, Attest,
+using Operation = std::variant<CreateKey, OfferImport, ImportKey, AdoptKey, ChangeKey, MoveKey, ExportKey,
+                               CreateVault, DescribeKey, SignTransaction, SignMessage, SignTypedData,
+                               SignAuthorization, SignHash, SignData, DeriveAddresses, Attest,
                                ReferenceSignTransaction, ReferenceSignHash, ReferenceGenerateKey>;
 
 struct Request {

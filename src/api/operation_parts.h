@@ -15,6 +15,22 @@ Result<json::Value> parse_body(const Request& request, json::Document& scratch);
 Result<bool> optional_bool(const json::Value& body, std::string_view name, FixedText invalid);
 Result<Bytes> optional_nonce(const json::Value& body); // absent: empty
 
+// Absent: empty. Error: InvalidField.
+Result<std::string_view> optional_text(const json::Value& body, std::string_view name, FixedText invalid);
+Result<std::string> label_of(const json::Value& value);
+Result<std::vector<sealed::Tag>> tags_of(const json::Value& value);
+Result<std::optional<trust::SignedAuthorization>> authorization_of(const json::Value& body);
+
+// POST /v1/keys, /v1/keys/import, /v1/keys/adopt, /v1/vaults
+Result<Operation> create_key(const Request& request, json::Document& scratch);
+Result<Operation> import_key(const Request& request, json::Document& scratch);
+Result<Operation> adopt_key(const Request& request, json::Document& scratch);
+Result<Operation> create_vault(const Request& request, json::Document& scratch);
+// POST /v1/keys/{id}/{action}, where it changes or exports the key.
+bool is_lifecycle_action(std::string_view action) noexcept;
+Result<Operation> lifecycle_action(std::string_view action, const std::optional<json::Value>& body,
+                                   std::string_view key_id);
+
 // POST /v1/keys/{id}/{action}
 Result<Operation> key_action(const Request& request, std::string_view key_id, std::string_view action,
                              json::Document& scratch);

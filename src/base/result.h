@@ -48,6 +48,9 @@ namespace redoubt {
     X(ManifestRefused, "manifest_refused", 409)                                                              \
     X(ManifestInvalid, "manifest_invalid", 400)                                                              \
     X(PolicyRequired, "policy_required", 403)                                                                \
+    X(KeyDisabled, "key_disabled", 403)                                                                      \
+    X(KeyPendingDeletion, "key_pending_deletion", 403)                                                       \
+    X(ExportRefused, "export_refused", 403)                                                                  \
     X(RawSigningRefused, "raw_signing_refused", 403)                                                         \
     X(ReferenceKeyRefused, "reference_key_refused", 403)                                                     \
     X(KmsKeyRefused, "kms_key_refused", 403)                                                                 \

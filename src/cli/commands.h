@@ -16,10 +16,13 @@ struct Context {
 void add_up(CLI::App& app, Context& context);
 void add_services(CLI::App& app, Context& context);            // gateway, vsock-proxy, devcloud
 void add_devcloud_state(CLI::App& devcloud, Context& context); // devcloud export|import
-void add_keys(CLI::App& app, Context& context);                // key create|list|show
+void add_keys(CLI::App& app, Context& context);                // key …
+void add_key_lifecycle(CLI::App& key, Context& context);       // key update|enable|…|export|adopt
+void add_vaults(CLI::App& app, Context& context);              // vault list|create|rotate
 void add_doctor(CLI::App& app, Context& context);              // doctor
 void add_attestation(CLI::App& app, Context& context);         // attestation verify
 void add_manifest(CLI::App& app, Context& context);            // manifest init|check|digest|diff|kms-policy
+void add_authorize(CLI::App& app, Context& context);           // authorize vault-create|vault-move|…|check
 void add_documentation(CLI::App& app, Context& context);       // completion, man
 
 } // namespace redoubt::cli

@@ -1,156 +1,120 @@
 // SPDX-License-Identifier: Apache-2.0
 // redoubt key create|import|list|show|derive. All but list verify the enclave's attested statement before
 // they print an address.
-#include "base/json.h"
-#include "cli/client.h"
+#include "cli/attested.h"
 #include "cli/commands.h"
 #include "crypto/bip32.h"
 #include "crypto/hpke.h"
 #include "ethereum/address.h"
+#include "policy/document.h"
+#include "policy/open_policy.h"
+#include "sealed/key_record.h"
 #include "wallet/keystore.h"
 #include "wallet/mnemonic.h"
 
-#include <CLI/CLI.hpp>
-
+#include <cctype>
 #include <cstdio>
-#include <fcntl.h>
-#include <unistd.h>
 
 namespace redoubt::cli {
 
 namespace {
 
-struct Options {
+struct KeyOptions {
     Connection connection;
     bool json = false;
     bool exportable = false, hd = false, raw_signing = false;
     std::string key_id, after, path, account, hex_file, mnemonic_file, passphrase_file, keystore_file,
-        password_file;
+        password_file, client_token, vault_id, policy_file, authorization_file, label, address, state;
+    std::vector<std::string> tags;
     unsigned limit = 100, first = 0, count = 1;
 };
 
-void add_connection(CLI::App& command, Options& options) {
-    Connection& c = options.connection;
-    command
-        .add_option("--ready-file", c.ready_file, "ready file of redoubt up: fills in all of the following")
-        ->envname("REDOUBT_READY_FILE");
-    command.add_option("--gateway", c.gateway, "the gateway's URL, https://host:port");
-    command.add_option("--ca", c.ca_file,
-                       "PEM file: the CA of the gateway's certificate (default: the system's)");
-    command.add_option("--attestation-root", c.attestation_root,
-                       "PEM file: the attestation root (default: AWS's, by its digest)");
-    command.add_option("--pcr0", c.pcr0, "the image's measurement, 96 hex digits");
-    command.add_option("--pcr16", c.pcr16, "the manifest's measurement, 96 hex digits");
-    command.add_flag("--allow-unpinned", c.allow_unpinned,
-                     "accept any image and manifest: proves only that some enclave answers");
-    command.add_flag("--json", options.json, "machine-readable output");
+void add_connection(CLI::App& command, KeyOptions& options) {
+    cli::add_connection(command, options.connection, options.json);
 }
 
-std::string text_of(const json::Value& object, std::string_view name) {
-    const auto value = object.get(name);
-    return value && value->is_string() ? std::string(value->text()) : std::string();
+// What a new key can be given, however it comes to be.
+void add_new_key(CLI::App& command, KeyOptions& options) {
+    command.add_option("--client-token", options.client_token,
+                       "names the request: a repeat with the same token makes no second key");
+    command.add_option("--vault", options.vault_id, "the vault that seals it (default: the newest)");
+    command.add_option("--label", options.label,
+                       "to find it again; sealed with the key, readable by the host");
+    command.add_option("--tag", options.tags, "NAME=VALUE, any number of times")
+        ->check(CLI::Validator(
+            [](const std::string& text) {
+                const auto at = text.find('=');
+                return at == 0 || at == std::string::npos ? std::string("a tag is NAME=VALUE")
+                                                          : std::string();
+            },
+            "NAME=VALUE"));
+    command.add_option("--policy", options.policy_file,
+                       "policy document that the key is bound to (default: the open policy)");
+    command.add_option("--authorization", options.authorization_file,
+                       "owners' authorization of the policy, where the manifest names owners");
 }
 
-struct Attested {
-    Bytes statement, document;
-    trust::Pins pins;
-};
-
-Result<Attested> attested(const Connection& connection, const json::Value& root, ByteView nonce) {
-    auto statement = from_base64(text_of(root, "statement"));
-    auto document = from_base64(text_of(root, "attestation"));
-    if (!statement || !document || statement->empty() || document->empty())
-        return fail(Code::AttestationInvalid, "the answer has no attested statement");
-    REDOUBT_TRY(auto pins, pins_for(connection, *document, nonce));
-    return Attested{std::move(*statement), std::move(*document), std::move(pins)};
+Result<policy::Document> policy_of(const KeyOptions& options) {
+    if (options.policy_file.empty())
+        return policy::parse_document(policy::kOpenPolicy);
+    REDOUBT_TRY(const std::string text, read_text_file(options.policy_file));
+    return policy::parse_document(text);
 }
 
-// Checks the answer's statement; what is printed comes from the statement alone.
-Result<trust::KeyStatement> verified(const Connection& connection, const std::string& body, ByteView nonce) {
-    json::Document document;
-    REDOUBT_TRY(const auto root, document.parse(body));
-    REDOUBT_TRY(const auto parts, attested(connection, root, nonce));
-    REDOUBT_TRY(auto parsed, trust::verify_key_statement(as_text(parts.statement), parts.document, parts.pins,
-                                                         system_time_ms()));
-    if (text_of(root, "address") != parsed.address || text_of(root, "key_id") != parsed.key_id)
-        return fail(Code::AttestationUntrusted,
-                    "the answer names another address or key than the enclave attested");
-    return parsed;
-}
-
-void print(const trust::KeyStatement& statement, bool pinned, bool json) {
-    if (json) {
-        std::string out;
-        json::Writer(out)
-            .begin_object()
-            .member("key_id", statement.key_id)
-            .member("address", statement.address)
-            .member("public_key", statement.public_key)
-            .member("algorithm", statement.algorithm)
-            .member("vault_id", statement.vault_id)
-            .member("vault_commitment", statement.vault_commitment)
-            .member("policy_digest", statement.policy_digest)
-            .member("epoch", statement.epoch)
-            .member("exportable", statement.exportable)
-            .member("raw_signing", statement.raw_signing)
-            .member("attested", true)
-            .member("pinned", pinned)
-            .end_object();
-        std::printf("%s\n", out.c_str());
-        return;
+// The members of a request for a new key that add_new_key() and the flags give.
+Status write_new_key(json::Writer& writer, const KeyOptions& options, const policy::Document& policy) {
+    writer.member("exportable", options.exportable)
+        .member("hd", options.hd)
+        .member("raw_signing", options.raw_signing);
+    if (!options.client_token.empty())
+        writer.member("client_token", options.client_token);
+    if (!options.vault_id.empty())
+        writer.member("vault_id", options.vault_id);
+    if (!options.label.empty())
+        writer.member("label", options.label);
+    if (!options.tags.empty()) {
+        writer.key("tags").begin_object();
+        for (const auto& tag : options.tags)
+            writer.member(tag.substr(0, tag.find('=')), tag.substr(tag.find('=') + 1));
+        writer.end_object();
     }
-    std::printf(
-        "key         %s\naddress     %s\nalgorithm   %s\nvault       %s\ncommitment  %s\npolicy      %s\n"
-        "exportable  %s\nraw signing %s\n"
-        "attested    yes: the enclave's statement, its nonce and %s verify\n",
-        statement.key_id.c_str(), statement.address.c_str(), statement.algorithm.c_str(),
-        statement.vault_id.c_str(), statement.vault_commitment.c_str(), statement.policy_digest.c_str(),
-        statement.exportable ? "yes" : "no",
-        statement.raw_signing ? "YES: signs any digest, a grant of the whole account" : "no",
-        pinned ? "the pinned PCR0 and PCR16" : "the root (PCRs are NOT pinned)");
+    if (!options.policy_file.empty())
+        writer.key("policy").raw(policy.canonical);
+    if (!options.authorization_file.empty()) {
+        REDOUBT_TRY(const std::string authorization, read_authorization(options.authorization_file));
+        writer.key("authorization").raw(authorization);
+    }
+    return {};
 }
 
 // Did the enclave make the kind of key that was asked for? A host could have asked for another.
-Status check_kind(const Options& options, const trust::KeyStatement& statement) {
-    if (statement.exportable != options.exportable || statement.raw_signing != options.raw_signing ||
+Status check_kind(const KeyOptions& options, const policy::Document& policy,
+                  const trust::KeyStatement& statement) {
+    if (statement.policy_digest != to_hex(policy.digest) ||
+        (!options.vault_id.empty() && statement.vault_id != options.vault_id) ||
+        statement.exportable != options.exportable || statement.raw_signing != options.raw_signing ||
         (statement.algorithm == "bip32-secp256k1") != options.hd)
         return fail(Code::AttestationUntrusted,
                     "the enclave attested a key of another kind than the one asked for; do not use it");
     return {};
 }
 
-Result<trust::KeyStatement> create(const Options& options) {
+Result<trust::KeyStatement> create(const KeyOptions& options) {
     REDOUBT_TRY(auto gateway, Gateway::connect(options.connection));
+    REDOUBT_TRY(const auto policy, policy_of(options));
     const auto nonce = crypto::SystemRandom().array<32>();
     std::string body;
-    json::Writer(body)
-        .begin_object()
-        .member("exportable", options.exportable)
-        .member("hd", options.hd)
-        .member("raw_signing", options.raw_signing)
-        .member("nonce", to_hex(nonce))
-        .end_object();
+    json::Writer writer(body);
+    writer.begin_object().member("nonce", to_hex(nonce));
+    REDOUBT_CHECK(write_new_key(writer, options, policy));
+    writer.end_object();
     REDOUBT_TRY(const auto answer, gateway.post("/v1/keys", body));
     REDOUBT_TRY(auto statement, verified(options.connection, answer.body, nonce));
-    REDOUBT_CHECK(check_kind(options, statement));
+    REDOUBT_CHECK(check_kind(options, policy, statement));
+    if (!options.client_token.empty() &&
+        statement.key_id != sealed::key_id_text(sealed::key_id_of_token(options.client_token)))
+        return fail(Code::AttestationUntrusted, "the enclave attested another key than the token's");
     return statement;
-}
-
-// The whole of a file or, for "-", of standard input. It must be shorter than `into`; gives its size.
-Result<std::size_t> read_whole(const std::string& path, std::span<std::uint8_t> into) {
-    const int file = path == "-" ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-        return fail(Code::Io, "the file with the secret cannot be read", path);
-    std::size_t size = 0;
-    ssize_t n = 0;
-    while (size < into.size() && (n = read(file, into.data() + size, into.size() - size)) > 0)
-        size += static_cast<std::size_t>(n);
-    if (file != STDIN_FILENO)
-        close(file);
-    if (n < 0 || size == into.size())
-        return fail(Code::Io, "the file with the secret cannot be read, or is longer than such a file can be",
-                    path);
-    return size;
 }
 
 // One line of a file or, for "-", of standard input; its end is not part of it.
@@ -177,7 +141,7 @@ Result<std::string> address_of_secret(const Secret& secret, bool hd) {
 
 // The private key of a keystore file. The file's password does not protect the address that it names: a
 // person would read the one and import the other.
-Result<Secret> secret_of_keystore(const Options& options) {
+Result<Secret> secret_of_keystore(const KeyOptions& options) {
     Bytes file(wallet::kMaxKeystore + 1);
     REDOUBT_TRY(const std::size_t size, read_whole(options.keystore_file, file));
     REDOUBT_TRY(const auto keystore, wallet::parse_keystore(as_text(ByteView(file).first(size))));
@@ -193,7 +157,7 @@ Result<Secret> secret_of_keystore(const Options& options) {
 }
 
 // What is sealed: a private key or seed in hexadecimal, the key of a keystore, or the seed behind a mnemonic.
-Result<Secret> secret_to_import(const Options& options) {
+Result<Secret> secret_to_import(const KeyOptions& options) {
     if (!options.keystore_file.empty())
         return secret_of_keystore(options);
     if (!options.mnemonic_file.empty()) {
@@ -217,13 +181,16 @@ Result<Secret> secret_to_import(const Options& options) {
 
 // The secret is sealed to a key that the enclave attests, together with what the key shall be; the host sees
 // neither, and cannot change either.
-Result<trust::KeyStatement> import(const Options& options) {
+Result<trust::KeyStatement> import(KeyOptions options) {
+    REDOUBT_TRY(const auto policy, policy_of(options));
     REDOUBT_TRY(const Secret secret, secret_to_import(options));
     REDOUBT_TRY(const std::string address, address_of_secret(secret, options.hd));
     REDOUBT_TRY(auto gateway, Gateway::connect(options.connection));
     crypto::SystemRandom random;
     const auto offer_nonce = random.array<32>();
-    REDOUBT_TRY(const auto offered, gateway.get("/v1/import?nonce=" + to_hex(offer_nonce)));
+    REDOUBT_TRY(const auto offered,
+                gateway.get("/v1/import?nonce=" + to_hex(offer_nonce) +
+                            (options.vault_id.empty() ? "" : "&vault_id=" + options.vault_id)));
     json::Document document;
     REDOUBT_TRY(const auto root, document.parse(offered.body));
     REDOUBT_TRY(const auto parts, attested(options.connection, root, offer_nonce));
@@ -232,30 +199,42 @@ Result<trust::KeyStatement> import(const Options& options) {
     crypto::X25519Public recipient;
     if (!offer.public_key.starts_with("0x") || !from_hex_exact(offer.public_key.substr(2), recipient))
         return fail(Code::AttestationInvalid, "the import offer's key is malformed");
-    const std::string info = trust::import_info(offer, options.hd, options.exportable, options.raw_signing);
-    REDOUBT_TRY(const auto sealed, crypto::hpke_seal(recipient, as_bytes(info), {}, secret, random));
+    if (!options.vault_id.empty() && offer.vault_id != options.vault_id)
+        return fail(Code::AttestationUntrusted, "the enclave offers another vault than the one asked for");
+    options.vault_id = offer.vault_id;
+    // The key's id comes of the token, and the sealed secret is bound to it: a host that sends the request
+    // again makes no second key.
+    if (options.client_token.empty())
+        options.client_token = to_hex(random.array<16>());
+    trust::ImportInfo info;
+    info.key_id = sealed::key_id_text(sealed::key_id_of_token(options.client_token));
+    info.vault_id = offer.vault_id;
+    info.policy_digest = to_hex(policy.digest);
+    info.epoch = offer.epoch;
+    info.hd = options.hd;
+    info.exportable = options.exportable;
+    info.raw_signing = options.raw_signing;
+    REDOUBT_TRY(const auto message,
+                crypto::hpke_seal(recipient, as_bytes(trust::import_info(info)), {}, secret, random));
     const auto nonce = random.array<32>();
     std::string body;
-    json::Writer(body)
-        .begin_object()
-        .member("vault_id", offer.vault_id)
-        .member("encapsulated_key", to_hex0x(sealed.encapsulated))
-        .member("ciphertext", to_hex0x(sealed.ciphertext))
-        .member("exportable", options.exportable)
-        .member("hd", options.hd)
-        .member("raw_signing", options.raw_signing)
-        .member("nonce", to_hex(nonce))
-        .end_object();
+    json::Writer writer(body);
+    writer.begin_object()
+        .member("encapsulated_key", to_hex0x(message.encapsulated))
+        .member("ciphertext", to_hex0x(message.ciphertext))
+        .member("nonce", to_hex(nonce));
+    REDOUBT_CHECK(write_new_key(writer, options, policy));
+    writer.end_object();
     REDOUBT_TRY(const auto answer, gateway.post("/v1/keys/import", body));
     REDOUBT_TRY(auto statement, verified(options.connection, answer.body, nonce));
-    REDOUBT_CHECK(check_kind(options, statement));
-    if (statement.address != address || statement.vault_id != offer.vault_id)
+    REDOUBT_CHECK(check_kind(options, policy, statement));
+    if (statement.address != address || statement.key_id != info.key_id)
         return fail(Code::AttestationUntrusted,
                     "the enclave attested another key than the one that was imported; do not use it");
     return statement;
 }
 
-Result<trust::KeyStatement> show(const Options& options) {
+Result<trust::KeyStatement> show(const KeyOptions& options) {
     REDOUBT_TRY(auto gateway, Gateway::connect(options.connection));
     const auto nonce = crypto::SystemRandom().array<32>();
     REDOUBT_TRY(const auto answer, gateway.get("/v1/keys/" + options.key_id + "?nonce=" + to_hex(nonce)));
@@ -265,11 +244,7 @@ Result<trust::KeyStatement> show(const Options& options) {
     return statement;
 }
 
-bool is_pinned(const Options& options) {
-    return !options.connection.pcr0.empty() && !options.connection.pcr16.empty();
-}
-
-Status derive(const Options& options) {
+Status derive(const KeyOptions& options) {
     REDOUBT_TRY(auto gateway, Gateway::connect(options.connection));
     const auto nonce = crypto::SystemRandom().array<32>();
     std::vector<std::string> paths;
@@ -308,22 +283,47 @@ Status derive(const Options& options) {
         json.begin_object().member("key_id", statement.key_id).key("addresses").begin_array();
         for (const auto& [path, address] : statement.addresses)
             json.begin_object().member("path", path).member("address", address).end_object();
-        json.end_array().member("attested", true).member("pinned", is_pinned(options)).end_object();
+        json.end_array()
+            .member("attested", true)
+            .member("pinned", is_pinned(options.connection))
+            .end_object();
         std::printf("%s\n", out.c_str());
         return {};
     }
     for (const auto& [path, address] : statement.addresses)
         std::printf("%s  %s\n", address.c_str(), path.c_str());
-    if (!is_pinned(options))
+    if (!is_pinned(options.connection))
         std::printf("The PCRs are NOT pinned: some enclave attested this, not a known image and manifest.\n");
     return {};
 }
 
-Status list(const Options& options) {
+// RFC 3986: all but the unreserved characters.
+std::string percent_encoded(const std::string& text) {
+    std::string out;
+    for (const char c : text) {
+        if (std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+            std::string_view("-._~").find(c) != std::string_view::npos)
+            out.push_back(c);
+        else
+            out += "%" + to_hex(ByteArray<1>{static_cast<std::uint8_t>(c)});
+    }
+    return out;
+}
+
+Status list(const KeyOptions& options) {
     REDOUBT_TRY(auto gateway, Gateway::connect(options.connection));
     std::string path = "/v1/keys?limit=" + std::to_string(options.limit);
-    if (!options.after.empty())
-        path += "&after=" + options.after;
+    const auto filter = [&](const char* name, const std::string& value) {
+        if (!value.empty())
+            path += std::string("&") + name + "=" + percent_encoded(value);
+    };
+    filter("after", options.after);
+    filter("vault_id", options.vault_id);
+    filter("address", options.address);
+    filter("state", options.state);
+    filter("label", options.label);
+    for (const auto& tag : options.tags)
+        filter("tag", tag.substr(0, tag.find('=')) + ":" + tag.substr(tag.find('=') + 1));
     REDOUBT_TRY(const auto answer, gateway.get(path));
     if (options.json) {
         std::printf("%s\n", answer.body.c_str());
@@ -335,30 +335,31 @@ Status list(const Options& options) {
     if (!keys || !keys->is_array())
         return fail(Code::BadRequest, "the gateway's list is malformed");
     for (const auto key : *keys)
-        std::printf("%s  %s  %s\n", text_of(key, "key_id").c_str(), text_of(key, "address").c_str(),
-                    text_of(key, "created").c_str());
+        std::printf("%s  %s  %s  %s%s%s\n", text_of(key, "key_id").c_str(), text_of(key, "address").c_str(),
+                    text_of(key, "created").c_str(), text_of(key, "state").c_str(),
+                    text_of(key, "label").empty() ? "" : "  ", text_of(key, "label").c_str());
     if (const std::string next = text_of(root, "next"); !next.empty())
         std::printf("more: --after %s\n", next.c_str());
     std::printf("The list is the gateway's word; `redoubt key show KEY` asks the enclave and verifies.\n");
     return {};
 }
 
-int finish(const Options& options, const Result<trust::KeyStatement>& statement) {
+int finish(const KeyOptions& options, const Result<trust::KeyStatement>& statement) {
     if (!statement)
         return report(statement.error(), options.json);
-    print(*statement, is_pinned(options), options.json);
+    print(*statement, is_pinned(options.connection), options.json);
     return kExitOk;
 }
 
 } // namespace
 
 void add_keys(CLI::App& app, Context& context) {
-    auto* key = app.add_subcommand("key", "create, import, list, show and derive keys");
+    auto* key = app.add_subcommand("key", "create, import, list, show, change, export and delete keys");
     key->require_subcommand(1);
 
     auto* create_command =
         key->add_subcommand("create", "draw a key inside the enclave; prints the attested address");
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<KeyOptions>();
     add_connection(*create_command, *options);
     create_command->add_flag("--exportable", options->exportable,
                              "the key may later be exported (default: never)");
@@ -366,6 +367,7 @@ void add_keys(CLI::App& app, Context& context) {
                              "draw a BIP-32 seed: one record, keys for any path (redoubt key derive)");
     create_command->add_flag("--raw-signing", options->raw_signing,
                              "the key may sign any digest: a grant of the whole account (default: never)");
+    add_new_key(*create_command, *options);
     create_command->footer(
         "Example: redoubt key create --ready-file ready.json\n"
         "The address is shown only if the enclave's statement verifies against the pinned PCR0 and PCR16.");
@@ -378,7 +380,7 @@ void add_keys(CLI::App& app, Context& context) {
 
     auto* import_command = key->add_subcommand(
         "import", "seal a private key, seed or mnemonic to the attested enclave; the host never sees it");
-    auto import_options = std::make_shared<Options>();
+    auto import_options = std::make_shared<KeyOptions>();
     add_connection(*import_command, *import_options);
     auto* hex =
         import_command->add_option("--hex", import_options->hex_file,
@@ -403,6 +405,7 @@ void add_keys(CLI::App& app, Context& context) {
         ->excludes(keystore);
     import_command->add_flag("--exportable", import_options->exportable, "the key may later be exported");
     import_command->add_flag("--raw-signing", import_options->raw_signing, "the key may sign any digest");
+    add_new_key(*import_command, *import_options);
     import_command->footer("Examples: redoubt key import --ready-file ready.json --mnemonic words.txt\n"
                            "          redoubt key import --ready-file ready.json --keystore UTC--… "
                            "--password-file password.txt\n"
@@ -421,7 +424,7 @@ void add_keys(CLI::App& app, Context& context) {
 
     auto* derive_command =
         key->add_subcommand("derive", "show addresses below an HD key, as the enclave attests them");
-    auto derive_options = std::make_shared<Options>();
+    auto derive_options = std::make_shared<KeyOptions>();
     add_connection(*derive_command, *derive_options);
     derive_command->add_option("key", derive_options->key_id, "key id, key-…")->required();
     auto* path = derive_command->add_option("--path", derive_options->path, "one path, m/44'/60'/0'/0/7");
@@ -445,10 +448,16 @@ void add_keys(CLI::App& app, Context& context) {
     });
 
     auto* list_command = key->add_subcommand("list", "list the keys in the gateway's store");
-    auto list_options = std::make_shared<Options>();
+    auto list_options = std::make_shared<KeyOptions>();
     add_connection(*list_command, *list_options);
     list_command->add_option("--limit", list_options->limit, "at most this many")->check(CLI::Range(1, 1000));
-    list_command->add_option("--after", list_options->after, "continue after this key");
+    list_command->add_option("--after", list_options->after,
+                             "go on from here: the `next` of the list before");
+    list_command->add_option("--vault", list_options->vault_id, "only keys sealed in this vault");
+    list_command->add_option("--address", list_options->address, "only the keys of this address");
+    list_command->add_option("--state", list_options->state, "enabled, disabled or pending-deletion");
+    list_command->add_option("--label", list_options->label, "only keys with this label");
+    list_command->add_option("--tag", list_options->tags, "NAME=VALUE: only keys with all of these tags");
     list_command->callback([&context, list_options] {
         auto status = complete(list_options->connection);
         if (status)
@@ -457,7 +466,7 @@ void add_keys(CLI::App& app, Context& context) {
     });
 
     auto* show_command = key->add_subcommand("show", "show one key, as the enclave attests it");
-    auto show_options = std::make_shared<Options>();
+    auto show_options = std::make_shared<KeyOptions>();
     add_connection(*show_command, *show_options);
     show_command->add_option("key", show_options->key_id, "key id, key-…")->required();
     show_command->callback([&context, show_options] {
@@ -466,6 +475,7 @@ void add_keys(CLI::App& app, Context& context) {
         else
             context.exit_code = finish(*show_options, show(*show_options));
     });
+    add_key_lifecycle(*key, context);
 }
 
 } // namespace redoubt::cli

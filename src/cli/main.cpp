@@ -37,8 +37,10 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     redoubt::cli::add_up(app, context);
     redoubt::cli::add_keys(app, context);
+    add_vaults(app, context);
     redoubt::cli::add_attestation(app, context);
     redoubt::cli::add_manifest(app, context);
+    redoubt::cli::add_authorize(app, context);
     redoubt::cli::add_services(app, context);
     redoubt::cli::add_doctor(app, context);
     redoubt::cli::add_documentation(app, context);

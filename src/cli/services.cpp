@@ -153,7 +153,8 @@ void add_services(CLI::App& app, Context& context) {
         ->required();
     gateway_command
         ->add_option("--store", g->options.store_path,
-                     "sealed records: a SQLite file, or postgresql://user@host/database")
+                     "sealed records: a SQLite file, postgresql://user@host/database, or "
+                     "secretsmanager:PREFIX (docs/store.md)")
         ->required();
     gateway_command->add_option("--region", g->options.region, "AWS region")->capture_default_str();
     gateway_command->add_flag("--create-vault", g->options.create_vault,

@@ -11,6 +11,7 @@
 #include "cli/up_files.h"
 #include "crypto/random.h"
 #include "host/supervisor.h"
+#include "store/store.h"
 
 #include <CLI/CLI.hpp>
 
@@ -44,6 +45,7 @@ struct UpOptions {
     std::string region = "us-east-1";
     std::string account = "000000000000";
     unsigned vault_lease_seconds = 3600;
+    unsigned deletion_wait_seconds = 604'800;
     bool quiet = false;
 };
 
@@ -191,13 +193,17 @@ class Up {
             REDOUBT_CHECK(save_state(folder_, state_));
         }
         const std::string enclave_program = directory_of(program_) + "/redoubt-enclave-dev";
-        REDOUBT_TRY(const std::string manifest, make_manifest(folder_, state_, options_.vault_lease_seconds));
+        REDOUBT_TRY(
+            const std::string manifest,
+            make_manifest(folder_, state_, {options_.vault_lease_seconds, options_.deletion_wait_seconds}));
         REDOUBT_TRY(pair_, measure(enclave_program, manifest));
         say("pinning the KMS keys to PCR0 " + to_hex(pair_.pcr0).substr(0, 16) + "… and PCR16 " +
             to_hex(pair_.pcr16).substr(0, 16) + "…");
         REDOUBT_CHECK(pin(cloud, state_.kms_key_arn, trust::KmsPurpose::Vault));
         REDOUBT_CHECK(pin(cloud, state_.reference_kms_key_arn, trust::KmsPurpose::Reference));
 
+        if (const auto prefix = store::secrets_store_prefix(options_.store))
+            REDOUBT_CHECK(cloud.allow_secrets_store(options_.account, "redoubt-instance", *prefix));
         REDOUBT_CHECK(start_proxy(tls_port));
         say("starting " + std::to_string(options_.enclaves) +
             (options_.enclaves == 1 ? " enclave" : " enclaves") + " and the gateway");
@@ -465,13 +471,18 @@ void add_up(CLI::App& app, Context& context) {
         ->capture_default_str();
     up->add_option(
         "--store", options->store,
-        "sealed records: a SQLite file (default: in the data folder), or postgresql://user@host/database");
+        "sealed records: a SQLite file (default: in the data folder), postgresql://user@host/database, or "
+        "secretsmanager:PREFIX");
     up->add_option("--ready-file", options->ready_file,
                    "also write the ready file here, when everything works");
     up->add_option("--region", options->region, "AWS region that the stand-ins play")->capture_default_str();
     up->add_option("--vault-lease-seconds", options->vault_lease_seconds,
                    "how long a vault stays open without KMS; for the manifest of the first run")
         ->check(CLI::Range(10, 86'400))
+        ->capture_default_str();
+    up->add_option("--deletion-wait-seconds", options->deletion_wait_seconds,
+                   "how long a key's deletion waits at least; for the manifest of the first run")
+        ->check(CLI::Range(0, 31'536'000))
         ->capture_default_str();
     up->add_flag("--quiet", options->quiet, "no progress on stderr");
     up->footer(

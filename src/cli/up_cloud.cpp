@@ -63,6 +63,57 @@ Status Cloud::put_key_policy(const std::string& arn, const std::string& policy) 
     return {};
 }
 
+Status Cloud::allow_secrets_store(const std::string& account, const std::string& role,
+                                  const std::string& prefix) {
+    REDOUBT_TRY(const auto url, net::parse_url(url_));
+    net::Endpoint endpoint;
+    endpoint.kind = net::Endpoint::Kind::Tcp;
+    endpoint.host = url.host;
+    endpoint.port = url.port;
+    net::HttpClient client(endpoint, nullptr, url.host);
+    net::HttpRequest request;
+    request.method = "GET";
+    request.target = request.path = "/redoubt/iam/accounts/" + account + "/roles/" + role;
+    request.authority = url.authority();
+    REDOUBT_TRY(const auto found, client.send(request, 10'000));
+    json::Document document;
+    const std::string is(as_text(found.body));
+    const auto root = document.parse(is);
+    const auto trust = root ? root->get("trust_policy") : std::nullopt;
+    const auto policies = root ? root->get("policies") : std::nullopt;
+    const auto session = root ? root->get("max_session_seconds") : std::nullopt;
+    if (found.status != 200 || !trust || !policies || !policies->is_object() || !session)
+        return fail(Code::AwsRefused, "devcloud does not tell the instance's role", is);
+    std::string body;
+    json::Writer writer(body);
+    writer.begin_object()
+        .key("trust_policy")
+        .raw(trust->raw())
+        .key("max_session_seconds")
+        .raw(session->raw());
+    writer.key("policies").begin_object();
+    for (const auto policy : *policies)
+        if (policy.name() != "store")
+            writer.key(policy.name()).raw(policy.raw());
+    // Secrets Manager ends a secret's ARN with a hyphen and six characters of its own.
+    writer.key("store").raw(
+        R"({"Version":"2012-10-17","Statement":[{"Sid":"Records","Effect":"Allow","Action":["secretsmanager:CreateSecret",)"
+        R"("secretsmanager:GetSecretValue","secretsmanager:PutSecretValue","secretsmanager:DescribeSecret",)"
+        R"("secretsmanager:UpdateSecretVersionStage","secretsmanager:DeleteSecret"],"Resource":"arn:aws:secretsmanager:*:)" +
+        account + ":secret:" + prefix +
+        R"(/*"},{"Sid":"List","Effect":"Allow","Action":["secretsmanager:ListSecrets",)"
+        R"("secretsmanager:BatchGetSecretValue"],"Resource":"*"}]})");
+    writer.end_object().end_object();
+    request.method = "PUT";
+    request.headers = {{"content-type", "application/json"}};
+    request.body = to_bytes(body);
+    REDOUBT_TRY(const auto answer, client.send(request, 10'000));
+    if (answer.status != 204)
+        return fail(Code::AwsRefused, "devcloud does not take the instance's role",
+                    std::string(as_text(answer.body)));
+    return {};
+}
+
 Result<std::string> Cloud::create_secret(const std::string& name, const std::string& value) {
     std::string body;
     // The token makes the call idempotent: 32 to 64 characters.

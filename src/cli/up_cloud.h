@@ -16,6 +16,11 @@ class Cloud {
     // The secret's name, ready for secret_id.
     Result<std::string> create_secret(const std::string& name, const std::string& value);
 
+    // Lets the instance's role keep a store of secrets below this prefix (docs/store.md), beside what it may
+    // do already.
+    Status allow_secrets_store(const std::string& account, const std::string& role,
+                               const std::string& prefix);
+
   private:
     Result<std::string> call(const std::string& service, const std::string& target, const std::string& body);
     std::string url_, region_;

@@ -162,8 +162,7 @@ Status save_state(const UpFolder& folder, const UpState& state) {
     return write_file_atomically(folder.file("state.json"), text, 0600);
 }
 
-Result<std::string> make_manifest(const UpFolder& folder, const UpState& state,
-                                  unsigned vault_lease_seconds) {
+Result<std::string> make_manifest(const UpFolder& folder, const UpState& state, const UpLimits& limits) {
     const std::string path = folder.file("manifest.json");
     if (!exists(path)) {
         // The development manifest: any reference key signs, keys need no policy. Production writes its own.
@@ -187,7 +186,8 @@ Result<std::string> make_manifest(const UpFolder& folder, const UpState& state,
             .member("min_epoch", std::uint64_t{1})
             .key("limits")
             .begin_object()
-            .member("vault_lease_seconds", std::uint64_t{vault_lease_seconds})
+            .member("vault_lease_seconds", std::uint64_t{limits.vault_lease_seconds})
+            .member("deletion_wait_seconds", std::uint64_t{limits.deletion_wait_seconds})
             .end_object()
             .end_object();
         REDOUBT_CHECK(write_file_atomically(path, text, 0644));

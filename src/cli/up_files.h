@@ -43,7 +43,10 @@ Result<UpState> load_state(const UpFolder& folder); // empty when new
 Status save_state(const UpFolder& folder, const UpState& state);
 
 // Writes manifest.json unless it exists. Gives its text.
-Result<std::string> make_manifest(const UpFolder& folder, const UpState& state, unsigned vault_lease_seconds);
+struct UpLimits {
+    unsigned vault_lease_seconds, deletion_wait_seconds;
+};
+Result<std::string> make_manifest(const UpFolder& folder, const UpState& state, const UpLimits& limits);
 // PCR0 of redoubt-enclave-dev as it measures itself, and PCR16 of a manifest.
 Result<trust::MeasurementPair> measure(const std::string& enclave_program, const std::string& manifest);
 

@@ -11,6 +11,16 @@ namespace {
 
 constexpr const char* kRestore = "stop the gateway and restore the store from a backup";
 
+// " (2 disabled, 1 pending-deletion)", or nothing.
+std::string not_enabled(const std::map<sealed::State, std::uint64_t>& keys) {
+    std::string out;
+    for (const auto& [state, count] : keys)
+        if (state != sealed::State::Enabled)
+            out += (out.empty() ? " (" : ", ") + std::to_string(count) + " " +
+                   std::string(sealed::state_name(state));
+    return out.empty() ? out : out + ")";
+}
+
 void check_vaults(const Inputs& inputs, const store::Inspection& store, const trust::Manifest& manifest,
                   Report& report) {
     constexpr const char* kCheck = "store-vaults";
@@ -66,13 +76,20 @@ void check_store(const Inputs& inputs, const Knowledge& known, Report& report) {
     if (inputs.store_path.find("://") != std::string::npos)
         return report.skipped(kCheck, {},
                               "only SQLite files are looked into; use the database server's own checks");
+    if (inputs.store_path.starts_with("secretsmanager:"))
+        return report.skipped(
+            kCheck, {},
+            "only SQLite files are looked into; the gateway's log names secrets of this store "
+            "that cannot be read");
     report.waiting("reading the store " + inputs.store_path);
     const std::uint64_t min_epoch = known.manifest ? known.manifest->min_epoch : 0;
     std::uint64_t stale = 0;
     std::map<sealed::VaultId, std::uint64_t> keys_by_vault;
+    std::map<sealed::State, std::uint64_t> keys_by_state;
     const auto store = store::inspect_sqlite_store(inputs.store_path, [&](const sealed::KeyHead& head) {
         stale += head.epoch < min_epoch ? 1u : 0u;
         ++keys_by_vault[head.vault];
+        ++keys_by_state[head.state];
     });
     if (!store)
         return report.fail(kCheck, inputs.store_path, printable(store.error().describe()),
@@ -80,13 +97,15 @@ void check_store(const Inputs& inputs, const Knowledge& known, Report& report) {
     if (!store->integrity.empty())
         return report.fail(kCheck, inputs.store_path,
                            "SQLite finds the database damaged: " + printable(store->integrity), kRestore);
+    const std::uint64_t damaged = store->damaged_keys + store->damaged_vaults + store->damaged_policies;
     report.ok(kCheck, inputs.store_path,
-              "the database is sound: " + std::to_string(store->keys) + " keys, " +
-                  std::to_string(store->vaults.size()) + " vaults");
-    if (store->damaged_keys + store->damaged_vaults > 0)
+              "the database is sound: " + std::to_string(store->keys) + " keys" + not_enabled(keys_by_state) +
+                  ", " + std::to_string(store->vaults.size()) + " vaults, " +
+                  std::to_string(store->policies) + " policies");
+    if (damaged > 0)
         report.fail("store-records", inputs.store_path,
-                    std::to_string(store->damaged_keys) + " keys and " +
-                        std::to_string(store->damaged_vaults) + " vaults cannot be read",
+                    std::to_string(store->damaged_keys) + " keys, " + std::to_string(store->damaged_vaults) +
+                        " vaults and " + std::to_string(store->damaged_policies) + " policies cannot be read",
                     kRestore);
     if (stale > 0)
         report.fail("store-records", inputs.store_path,
@@ -101,7 +120,7 @@ void check_store(const Inputs& inputs, const Knowledge& known, Report& report) {
         report.fail("store-records", inputs.store_path,
                     std::to_string(orphans) + " keys belong to vaults that the store does not hold",
                     kRestore);
-    if (store->damaged_keys + store->damaged_vaults + stale + orphans == 0)
+    if (damaged + stale + orphans == 0)
         report.ok("store-records", inputs.store_path, "every record can be read");
     if (known.manifest)
         check_vaults(inputs, *store, *known.manifest, report);

@@ -9,7 +9,8 @@ namespace redoubt::enclave {
 struct Enclave::Asked {
     const wire::Request& message;
     MayWait may_wait;
-    UnixMs now; // trusted
+    UnixMs now;              // trusted
+    std::uint64_t forgotten; // as it was when the request came
 
     // What the gateway sent along, or nullopt.
     std::optional<ByteView> item(wire::ItemKind kind, std::string_view name) const noexcept {
@@ -19,6 +20,16 @@ struct Enclave::Asked {
         return std::nullopt;
     }
 };
+
+// What the sample's stores hold: base64 text (perhaps with a line end), or the blob itself.
+inline Bytes ciphertext_of(ByteView stored) {
+    std::string_view text = as_text(stored);
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' '))
+        text.remove_suffix(1);
+    if (auto decoded = from_base64(text); decoded && !decoded->empty())
+        return std::move(*decoded);
+    return to_bytes(stored);
+}
 
 inline wire::Reply need(wire::ItemKind kind, std::string_view name) {
     wire::Reply reply;

@@ -41,4 +41,10 @@ Status Attestor::allow_identity() {
     return {};
 }
 
+Status Attestor::allow_change() {
+    if (!changes_.take())
+        return fail(Code::TooManyRequests, "too many attestation requests; ask again in a second");
+    return {};
+}
+
 } // namespace redoubt::enclave

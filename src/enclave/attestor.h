@@ -37,15 +37,18 @@ class Attestor {
     // TooManyRequests.
     Status allow_statement(int count = 1);
     Status allow_identity();
+    Status allow_change(); // of a key's state: whoever disables one must not wait behind others' statements
 
     // A P-384 signature costs the NSM some milliseconds.
     static constexpr int kStatementRate = 50, kStatementBurst = 100;
     static constexpr int kIdentityRate = 20, kIdentityBurst = 40;
+    static constexpr int kChangeRate = 20, kChangeBurst = 40;
 
   private:
     nitro::Nsm& nsm_;
     RateLimit statements_{kStatementRate, kStatementBurst};
     RateLimit identities_{kIdentityRate, kIdentityBurst};
+    RateLimit changes_{kChangeRate, kChangeBurst};
 };
 
 } // namespace redoubt::enclave

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the gateway asks of the enclave on its own behalf: description, manifest, credentials, vaults, probe.
+// What the gateway asks of the enclave on its own behalf: description, manifest, credentials, probe, and what
+// to forget.
 #include "enclave/enclave.h"
 
 #include "base/json.h"
@@ -12,17 +13,11 @@ namespace redoubt::enclave {
 namespace {
 
 constexpr std::uint16_t kManifestPcr = 16;
-constexpr std::string_view kVaultContext = "redoubt:vault"; // KMS encryption context, design.md "Keys"
-constexpr std::size_t kVaultKeySize = 32;
 
 wire::Reply ok() {
     wire::Reply reply;
     reply.body = R"({"ok":true})";
     return reply;
-}
-
-aws::EncryptionContext context_of(const sealed::VaultId& id) {
-    return {{std::string(kVaultContext), sealed::vault_id_text(id)}};
 }
 
 } // namespace
@@ -133,12 +128,23 @@ std::optional<wire::Reply> Enclave::probe() {
         return refusal({Code::SigningFailed, "the enclave's probe signature is wrong"});
     const auto drift = clock_.drift();
     wire::Reply reply;
-    json::Writer(reply.body)
-        .begin_object()
+    // Changes of keys whose record the store did not take, or whose answer was lost, go along until they are
+    // stored.
+    constexpr std::size_t kUnstoredAtOnce = 4;
+    for (auto& [id, record] : revisions_.some_unstored(kUnstoredAtOnce))
+        reply.records.push_back({wire::ItemKind::KeyUpdate, sealed::key_id_text(id), std::move(record)});
+    json::Writer writer(reply.body);
+    writer.begin_object()
         .member("ok", true)
         .member("module_id", module_id_)
         .member("manifest_taken", manifest() != nullptr)
         .member("vaults_open", std::uint64_t{vaults_.count(clock_.now())})
+        .key("vaults")
+        .begin_array();
+    for (const auto& vault : vaults_.all())
+        if (vault->lease->valid(clock_.now()))
+            writer.string(sealed::vault_id_text(vault->record.id));
+    writer.end_array()
         .key("clock")
         .begin_object()
         .key("age_ms")
@@ -152,169 +158,24 @@ std::optional<wire::Reply> Enclave::probe() {
     return reply;
 }
 
-wire::Reply Enclave::create_vault() {
-    auto record = make_vault();
-    if (!record)
-        return refusal(record.error());
-    wire::Reply reply;
-    reply.records.push_back(
-        {wire::ItemKind::VaultRecord, sealed::vault_id_text(record->id), sealed::encode_vault(*record)});
-    json::Writer(reply.body)
-        .begin_object()
-        .member("vault_id", sealed::vault_id_text(record->id))
-        .member("commitment", to_hex(record->commitment))
-        .end_object();
-    return reply;
-}
-
-Result<sealed::VaultRecord> Enclave::make_vault() {
-    const trust::Manifest* m = manifest();
-    if (m == nullptr)
-        return fail(Code::ManifestMissing, "the enclave has no manifest yet");
-    if (!m->owners.empty())
-        return fail(Code::Forbidden,
-                    "the manifest names owners, and creating a vault needs their signatures, which "
-                    "this version does not take");
-    if (!m->vault_commitments.empty())
-        return fail(Code::Forbidden, "the manifest lists its vaults; a new one would never open");
-    const auto credentials_now = credentials();
-    if (!credentials_now)
-        return fail(Code::CredentialsMissing, "the enclave has no AWS credentials yet");
-    auto vault = std::make_shared<OpenVault>();
-    vault->key = random_.secret(kVaultKeySize);
-    sealed::VaultRecord& record = vault->record;
-    record.id = random_.array<16>();
-    record.epoch = m->min_epoch;
-    record.created = clock_.now();
-    record.commitment = sealed::vault_commitment(vault->key, record.id);
-    std::vector<sealed::VaultWrap> wraps;
-    for (const auto& key : m->kms_keys) {
-        if (key.purpose != trust::KmsPurpose::Vault)
-            continue;
-        REDOUBT_TRY(const auto arn, aws::parse_kms_key_arn(key.arn));
-        REDOUBT_TRY(auto data_key, kms_.with([&](aws::KmsClient& kms) {
-            return kms.generate_data_key(arn, context_of(record.id), *credentials_now);
-        }));
-        wraps.push_back(sealed::wrap_vault_key(vault->key, data_key.plaintext, record, key.arn,
-                                               std::move(data_key.ciphertext_blob), random_));
+// Cheap, and on the loop's thread: it is answered before the client of the change is.
+wire::Reply Enclave::forget(ByteView payload) {
+    const auto message = wire::decode_forget(payload);
+    if (!message)
+        return refusal(message.error());
+    if (message->key_id) {
+        // First the revision: whoever opens an older record meanwhile looks again after he put it into the
+        // cache.
+        (void)revisions_.raise(*message->key_id, message->revision);
+        revisions_.stored(*message->key_id, message->revision);
+        keys_.remove(cache_id(*message->key_id));
+    } else {
+        ++forgotten_; // first: see open_record()
+        keys_.clear();
+        derived_.clear();
+        references_.clear();
     }
-    if (wraps.empty())
-        return fail(Code::KmsKeyRefused, "the manifest names no KMS key with the purpose vault");
-    record.wraps = std::move(wraps);
-    sealed::VaultRecord out = record;
-    REDOUBT_CHECK(
-        vaults_.put(std::move(vault), clock_.now() + std::int64_t{1000} * m->limits.vault_lease_seconds));
-    return out;
-}
-
-wire::Reply Enclave::open_vault_message(ByteView payload) {
-    if (const auto status = open_vault(payload); !status)
-        return refusal(status.error());
     return ok();
-}
-
-Status Enclave::open_vault(ByteView record_bytes) {
-    const trust::Manifest* m = manifest();
-    if (m == nullptr)
-        return fail(Code::ManifestMissing, "the enclave has no manifest yet");
-    REDOUBT_TRY(auto record, sealed::decode_vault(record_bytes));
-    // The record is part of the name: a forged one must not make the real one refused.
-    const Hash32 id = crypto::sha256(record_bytes);
-    const auto turn = opening_.turn(id);
-    const std::lock_guard lock(*turn);
-    if (vaults_.find(record.id, clock_.now()))
-        return {};
-    if (auto refused = opening_.refused(id))
-        return std::unexpected(std::move(*refused));
-    const auto status = ask_for_vault(*m, std::move(record));
-    if (!status)
-        opening_.remember(id, status.error());
-    return status;
-}
-
-Status Enclave::ask_for_vault(const trust::Manifest& m, sealed::VaultRecord record) {
-    if (record.epoch < m.min_epoch)
-        return fail(Code::RecordStale, "the vault record is older than the manifest's min_epoch allows");
-    if (!m.vault_commitments.empty()) {
-        const auto found = m.vault_commitments.find(record.id);
-        if (found == m.vault_commitments.end() || found->second != record.commitment)
-            return fail(Code::VaultUnknown, "the manifest does not list this vault with this commitment");
-    }
-    const auto credentials_now = credentials();
-    if (!credentials_now)
-        return fail(Code::CredentialsMissing, "the enclave has no AWS credentials yet");
-    // A region that is down is no reason to stay closed: the first wrap that opens is enough.
-    Error last{Code::KmsKeyRefused,
-               "no wrap of the vault is under a KMS key that the manifest names for vaults"};
-    for (const auto& wrap : record.wraps) {
-        const trust::ManifestKmsKey* key = m.find_kms_key(wrap.kms_key_arn);
-        if (key == nullptr || key->purpose != trust::KmsPurpose::Vault)
-            continue;
-        REDOUBT_TRY(const auto arn, aws::parse_kms_key_arn(wrap.kms_key_arn));
-        auto data_key = kms_.with([&](aws::KmsClient& kms) {
-            return kms.decrypt(arn, wrap.data_key_blob, context_of(record.id), *credentials_now);
-        });
-        if (!data_key) {
-            last = data_key.error();
-            continue;
-        }
-        auto vault_key = sealed::unwrap_vault_key(record, wrap, *data_key);
-        if (!vault_key) {
-            last = vault_key.error();
-            continue;
-        }
-        auto vault = std::make_shared<OpenVault>();
-        vault->key = std::move(*vault_key);
-        vault->record = std::move(record);
-        return vaults_.put(std::move(vault),
-                           clock_.now() + std::int64_t{1000} * m.limits.vault_lease_seconds);
-    }
-    return std::unexpected(std::move(last));
-}
-
-// From a quarter of the lease before its end, once a second: asks KMS again. A denial ends the lease at once.
-void Enclave::renew(OpenVault& vault, UnixMs now) {
-    const trust::Manifest* m = manifest();
-    const auto credentials_now = credentials();
-    const std::int64_t lease = std::int64_t{1000} * m->limits.vault_lease_seconds;
-    const UnixMs until = vault.lease->until;
-    if (now >= until) {
-        // Unless a worker has opened it again meanwhile.
-        if (!vaults_.close(vault.record.id, until))
-            return;
-        log(LogLevel::Error, "a vault's lease has ended; its keys are wiped",
-            {{"vault", sealed::vault_id_text(vault.record.id)}});
-        return;
-    }
-    if (until - now > lease / 4 || !credentials_now)
-        return;
-    // The record's list of wraps is the host's; only keys that the manifest names are asked, as when opening.
-    // Denied: at least one answered, and each that answered said no.
-    int denials = 0, others = 0;
-    for (const auto& wrap : vault.record.wraps) {
-        const trust::ManifestKmsKey* key = m->find_kms_key(wrap.kms_key_arn);
-        const auto arn = aws::parse_kms_key_arn(wrap.kms_key_arn);
-        if (key == nullptr || key->purpose != trust::KmsPurpose::Vault || !arn)
-            continue;
-        const auto data_key = kms_.with([&](aws::KmsClient& kms) {
-            return kms.decrypt(*arn, wrap.data_key_blob, context_of(vault.record.id), *credentials_now);
-        });
-        if (data_key && sealed::unwrap_vault_key(vault.record, wrap, *data_key)) {
-            vault.lease->until = clock_.now() + lease;
-            return;
-        }
-        const Code code = data_key ? Code::RecordInvalid : data_key.error().code;
-        if (code == Code::KmsDenied || code == Code::KmsRefused)
-            ++denials;
-        else if (code != Code::KmsUnavailable && code != Code::KmsTimeout)
-            ++others; // throttled, expired credentials, a broken reply: no answer to the question
-        log(LogLevel::Warning, "a vault's lease was not renewed",
-            {{"vault", sealed::vault_id_text(vault.record.id)}, {"code", code_name(code)}});
-    }
-    if (denials > 0 && others == 0 && vaults_.close(vault.record.id, until)) {
-        log(LogLevel::Error, "KMS denies the vault; its keys are wiped",
-            {{"vault", sealed::vault_id_text(vault.record.id)}});
-    }
 }
 
 void Enclave::maintain() {

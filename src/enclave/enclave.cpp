@@ -26,7 +26,7 @@ Status Enclave::start() {
         probe_key_ = random_.secret(32);
     while (!curve_->valid_key(probe_key_));
     REDOUBT_TRY(probe_public_, curve_->public_key(probe_key_));
-    REDOUBT_TRY(auto recipient, crypto::RecipientKey::generate());
+    REDOUBT_TRY(auto recipient, options_.make_recipient());
     recipient_ = std::make_unique<crypto::RecipientKey>(std::move(recipient));
     REDOUBT_TRY(auto tls, net::TlsContext::client(options_.tls_roots_pem, {"http/1.1"},
                                                   [this] { return clock_.now(); }));
@@ -70,6 +70,8 @@ std::optional<wire::Reply> Enclave::handle(wire::Kind kind, ByteView payload, Ma
         return kms ? MaybeReply(create_vault()) : std::nullopt;
     case wire::Kind::VaultOpen:
         return kms ? MaybeReply(open_vault_message(payload)) : std::nullopt;
+    case wire::Kind::Forget:
+        return forget(payload);
     case wire::Kind::Reply:
         break;
     }

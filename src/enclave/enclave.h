@@ -13,6 +13,8 @@
 #include "enclave/key_cache.h"
 #include "enclave/kms_pool.h"
 #include "enclave/mixed_random.h"
+#include "enclave/policy_cache.h"
+#include "enclave/revision_table.h"
 #include "enclave/single_flight.h"
 #include "enclave/trusted_clock.h"
 #include "enclave/vault_table.h"
@@ -27,9 +29,15 @@
 #include <string>
 
 namespace redoubt::api {
+struct NewKey;
 struct CreateKey;
 struct OfferImport;
 struct ImportKey;
+struct AdoptKey;
+struct ChangeKey;
+struct MoveKey;
+struct ExportKey;
+struct CreateVault;
 struct DescribeKey;
 struct Signer;
 struct SignTransaction;
@@ -53,6 +61,11 @@ namespace redoubt::json {
 class Writer;
 }
 
+namespace redoubt::trust {
+struct Authorization;
+struct SignedAuthorization;
+} // namespace redoubt::trust
+
 namespace redoubt::enclave {
 
 enum class Image { Production, Development };
@@ -64,6 +77,8 @@ struct Options {
     std::string tls_roots_pem;                        // the image's CA roots
     std::string endpoint_suffix;                      // development images only; empty: AWS's by partition
     std::int64_t clock_refresh_ms = 60'000; // how long the NSM's time is carried on by this machine's clock
+    // Where the recipient key comes from; tests give one that is made already, since that takes a while.
+    std::function<Result<crypto::RecipientKey>()> make_recipient = crypto::RecipientKey::generate;
 };
 
 class Enclave {
@@ -89,24 +104,35 @@ class Enclave {
     Status start();
     std::unique_ptr<aws::KmsClient> make_kms_client();
 
-    // control.cpp: what the gateway asks on its own behalf
+    // control.cpp, vaults.cpp: what the gateway asks on its own behalf
     wire::Reply hello();
     wire::Reply take_manifest(ByteView payload);
     Status install_manifest(ByteView payload);
     wire::Reply take_credentials(ByteView payload);
     MaybeReply probe();
+    wire::Reply forget(ByteView payload);
     wire::Reply create_vault();
     wire::Reply open_vault_message(ByteView payload);
-    Result<sealed::VaultRecord> make_vault();
+    // Draws and wraps it. It is opened when its record comes back, and so is stored: nothing is sealed in a
+    // vault that could be lost.
+    Result<sealed::VaultRecord> make_vault(const sealed::VaultId& id, std::uint64_t epoch);
+    // By the first of its regions that answers.
+    Result<Secret> unwrap_by_kms(const trust::Manifest& m, const sealed::VaultRecord& record);
     Status open_vault(ByteView record_bytes);
     Status ask_for_vault(const trust::Manifest& m, sealed::VaultRecord record);
     void renew(OpenVault& vault, UnixMs now);
 
-    // operations.cpp, signing.cpp, reference_operations.cpp: what clients ask
+    // What clients ask: operations.cpp, new_keys.cpp, lifecycle.cpp, vaults.cpp, signing.cpp,
+    // reference_operations.cpp
     MaybeReply request(ByteView payload, MayWait may_wait, std::int64_t waited_ms);
     MaybeReply run(const Asked& asked, const api::CreateKey& operation);
     MaybeReply run(const Asked& asked, const api::OfferImport& operation);
     MaybeReply run(const Asked& asked, const api::ImportKey& operation);
+    MaybeReply run(const Asked& asked, const api::AdoptKey& operation);
+    MaybeReply run(const Asked& asked, const api::ChangeKey& operation);
+    MaybeReply run(const Asked& asked, const api::MoveKey& operation);
+    MaybeReply run(const Asked& asked, const api::ExportKey& operation);
+    MaybeReply run(const Asked& asked, const api::CreateVault& operation);
     MaybeReply run(const Asked& asked, const api::DescribeKey& operation);
     MaybeReply run(const Asked& asked, const api::SignTransaction& operation);
     MaybeReply run(const Asked& asked, const api::SignMessage& operation);
@@ -129,21 +155,47 @@ class Enclave {
         std::shared_ptr<const OpenVault> vault;
         MaybeReply reply;
     };
-    VaultOrReply vault_for_new_key(const Asked& asked, bool attested);
+    // An owner's authorization, where the manifest names owners: is it for this?
+    Status authorised(const std::optional<trust::SignedAuthorization>& given, UnixMs now,
+                      const std::function<bool(const trust::Authorization&)>& for_this) const;
+    VaultOrReply vault_for_new_key(const Asked& asked, const api::NewKey& wanted,
+                                   const Hash32& policy_digest);
+    // One that is open or can be opened with what the gateway sent along.
+    VaultOrReply vault(const Asked& asked, const sealed::VaultId& id);
+    // In whatever state it is.
+    KeyOrReply any_key(const Asked& asked, std::string_view key_id);
+    // The key that a repeated request made before. Neither key nor reply: there is none.
+    KeyOrReply prior_key(const Asked& asked, const sealed::KeyId& id);
+    // `kind`: as what the record has to come again, where more is needed beside it.
+    KeyOrReply open_record(const Asked& asked, const sealed::KeyId& id, ByteView record, wire::ItemKind kind);
+    KeyOrReply policy_for(const Asked& asked, std::shared_ptr<OpenKey> key);
+    // One that may sign.
     KeyOrReply vault_key(const Asked& asked, std::string_view key_id);
     KeyOrReply signing_key(const Asked& asked, const api::Signer& signer);
     Result<std::shared_ptr<const OpenKey>> derive(const OpenKey& seed, const crypto::HdPath& path) const;
     Status may_sign_raw(const OpenKey& key) const;
-    Result<std::shared_ptr<const OpenKey>> open_sealed(const OpenVault& vault, const sealed::KeyId& id,
-                                                       ByteView record, UnixMs now);
+    Result<std::shared_ptr<OpenKey>> open_sealed(const OpenVault& vault, const sealed::KeyId& id,
+                                                 ByteView record, UnixMs now);
     KeyOrReply reference_key(const Asked& asked, std::string_view secret_id);
     Result<std::shared_ptr<const OpenKey>> open_reference(ByteView ciphertext, UnixMs now);
     Status reference_allowed(const ethereum::Address& address) const;
+    bool reference_may_sign_raw(const ethereum::Address& address) const;
+    Status readable(const sealed::KeyHead& head, UnixMs now) const;
     Status usable(const sealed::KeyHead& head) const;
-    // A new key of the vault from a private key or seed; seals, describes and attests it. `flags`:
-    // sealed::kFlag….
-    Result<wire::Reply> new_key(const OpenVault& vault, sealed::Algorithm algorithm, Secret secret,
-                                std::uint32_t flags, const Bytes& nonce, UnixMs now);
+    // A new key from a private key or seed; seals, describes and attests it, as `head` says what it is.
+    Result<wire::Reply> new_key(const OpenVault& vault, sealed::KeyHead head, Secret secret,
+                                const api::NewKey& wanted);
+    MaybeReply make_key(const Asked& asked, const api::NewKey& wanted, sealed::KeyHead head,
+                        const std::function<Result<Secret>(const OpenVault&)>& secret);
+    // The changed key takes the old one's place, here at once; its record goes into the reply. Under
+    // changes_.
+    Result<std::shared_ptr<const OpenKey>> change_key(const OpenKey& old, sealed::KeyHead head,
+                                                      const OpenVault& vault, UnixMs now, wire::Reply& reply);
+    // Why a key cannot be changed now: its last change is not stored.
+    MaybeReply not_stored_yet(const sealed::KeyId& id) const;
+    MaybeReply changed_reply(const OpenKey& key, const OpenVault& vault, const Bytes& nonce,
+                             wire::Reply change);
+    Result<wire::Reply> described(const Asked& asked, const OpenKey& key, const Bytes& nonce);
 
     Result<crypto::Signature> sign(const OpenKey& key, const Hash32& digest) const;
     wire::Reply signed_digest(const OpenKey& key, const Hash32& digest,
@@ -166,10 +218,14 @@ class Enclave {
     KmsPool kms_;
     VaultTable vaults_;
     KeyCache keys_, references_;
+    PolicyCache policies_;
+    RevisionTable revisions_;
+    std::mutex changes_;                      // one key is changed at a time
+    std::atomic<std::uint64_t> forgotten_{0}; // times that everything was forgotten
     static constexpr std::size_t kMaxDerivedKeys = 10'000;
     KeyCache derived_;     // below HD keys' seeds: of its own, so that new paths drive nobody's key out
     SingleFlight opening_; // vaults by their record's digest, reference keys by their ciphertext's
-    std::atomic<int> generating_{0};
+    std::atomic<int> generating_{0}, making_vaults_{0};
     std::string module_id_;
     crypto::PublicKey probe_public_{};
     Secret probe_key_;

@@ -54,6 +54,20 @@ void KeyCache::insert(const Hash32& id, std::shared_ptr<const OpenKey> key) {
     by_id_.emplace(id, by_use_.begin());
 }
 
+void KeyCache::remove(const Hash32& id) {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = by_id_.find(id); found != by_id_.end()) {
+        by_use_.erase(found->second);
+        by_id_.erase(found);
+    }
+}
+
+void KeyCache::clear() {
+    const std::lock_guard lock(mutex_);
+    by_id_.clear();
+    by_use_.clear();
+}
+
 void KeyCache::remove_ended(UnixMs now) {
     const std::lock_guard lock(mutex_);
     for (auto entry = by_use_.begin(); entry != by_use_.end();) {

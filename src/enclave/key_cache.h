@@ -6,6 +6,7 @@
 #include "crypto/bip32.h"
 #include "enclave/lease.h"
 #include "ethereum/address.h"
+#include "policy/document.h"
 #include "sealed/key_record.h"
 
 #include <list>
@@ -20,7 +21,8 @@ struct OpenKey {
     Secret seed;        // of an HD key; else empty
     crypto::PublicKey public_key;
     ethereum::Address address;
-    sealed::KeyHead head; // of a vault key; default for reference keys
+    sealed::KeyHead head;                           // of a vault key; default for reference keys
+    std::shared_ptr<const policy::Document> policy; // nullptr: the open policy
     std::shared_ptr<Lease> lease;
     UnixMs opened = 0; // trusted time
 };
@@ -31,6 +33,8 @@ class KeyCache {
     // nullptr: not here, too old, or its lease has ended (then it is gone).
     std::shared_ptr<const OpenKey> find(const Hash32& id, UnixMs now);
     void insert(const Hash32& id, std::shared_ptr<const OpenKey> key);
+    void remove(const Hash32& id);
+    void clear();
     void remove_ended(UnixMs now); // every key whose lease has ended or that is too old
     std::size_t size() const;
 

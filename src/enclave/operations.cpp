@@ -11,39 +11,11 @@ namespace redoubt::enclave {
 
 namespace {
 
-constexpr std::size_t kPrivateKeySize = 32;
 constexpr std::size_t kMostReadAtOnce = 64 * 1024;
-constexpr std::size_t kSeedSize = 32; // BIP-32 recommends 256 bits
 
 const crypto::HdPath& default_path() {
     static const crypto::HdPath path = *crypto::parse_hd_path(crypto::kDefaultHdPath);
     return path;
-}
-
-template<class Operation>
-std::uint32_t flags_of(const Operation& operation) noexcept {
-    return (operation.exportable ? sealed::kFlagExportable : 0) |
-           (operation.raw_signing ? sealed::kFlagRawSigning : 0);
-}
-
-template<class Operation>
-sealed::Algorithm algorithm_of(const Operation& operation) noexcept {
-    return operation.hd ? sealed::Algorithm::HdSecp256k1 : sealed::Algorithm::Secp256k1;
-}
-
-// The X25519 key that secrets are sealed to for import into this vault.
-Secret import_key_of(const OpenVault& vault) {
-    return crypto::hkdf_sha256(vault.key.view(SecretAccess("derive a vault's import key")), vault.record.id,
-                               as_bytes("redoubt import key v1"), 32);
-}
-
-trust::ImportOffer offer_of(const OpenVault& vault, std::uint64_t epoch) {
-    trust::ImportOffer out;
-    out.epoch = epoch;
-    out.vault_id = sealed::vault_id_text(vault.record.id);
-    out.vault_commitment = to_hex(vault.record.commitment);
-    out.policy_digest = to_hex(policy::open_policy_digest());
-    return out;
 }
 
 std::string_view header(const wire::Request& message, std::string_view name) noexcept {
@@ -98,23 +70,36 @@ std::optional<wire::Reply> Enclave::request(ByteView payload, MayWait may_wait, 
         }
         return refusal(operation.error());
     }
-    const Asked asked{*message, may_wait, clock_.now()};
+    const Asked asked{*message, may_wait, clock_.now(), forgotten_};
     return std::visit([&](const auto& typed) { return run(asked, typed); }, *operation);
 }
 
-Status Enclave::usable(const sealed::KeyHead& head) const {
-    const trust::Manifest* m = manifest();
-    if (head.epoch < m->min_epoch)
+Status Enclave::readable(const sealed::KeyHead& head, UnixMs now) const {
+    if (head.epoch < manifest()->min_epoch)
         return fail(Code::RecordStale, "the key's record is older than the manifest's min_epoch allows");
-    if (head.policy_digest != policy::open_policy_digest())
-        return fail(Code::PolicyRequired, "the key is bound to a policy that this version does not evaluate");
-    if (m->require_policy)
+    if (head.revision < revisions_.known(head.id))
+        return fail(Code::RecordStale,
+                    "the key's record is older than one that this enclave has seen; the store must give the "
+                    "newest");
+    if (head.state == sealed::State::PendingDeletion && now >= head.deletes)
+        return fail(Code::UnknownKey, "the key was deleted: the time that its deletion waited for has come");
+    return {};
+}
+
+Status Enclave::usable(const sealed::KeyHead& head) const {
+    if (head.state == sealed::State::Disabled)
+        return fail(Code::KeyDisabled, "the key is disabled; enable it first");
+    if (head.state == sealed::State::PendingDeletion)
+        return fail(Code::KeyPendingDeletion,
+                    "the key waits for its deletion; cancel that and enable the key first");
+    // The only rule that policies of this version have is the open one.
+    if (manifest()->require_policy)
         return fail(Code::PolicyRequired, "the manifest requires a policy, and this key has none");
     return {};
 }
 
-Result<std::shared_ptr<const OpenKey>> Enclave::open_sealed(const OpenVault& vault, const sealed::KeyId& id,
-                                                            ByteView record, UnixMs now) {
+Result<std::shared_ptr<OpenKey>> Enclave::open_sealed(const OpenVault& vault, const sealed::KeyId& id,
+                                                      ByteView record, UnixMs now) {
     REDOUBT_TRY(auto opened, sealed::open_key(vault.key, record));
     if (opened.head.id != id)
         return fail(Code::RecordInvalid, "the sealed record is another key's");
@@ -139,48 +124,107 @@ Result<std::shared_ptr<const OpenKey>> Enclave::open_sealed(const OpenVault& vau
     return key;
 }
 
-Enclave::KeyOrReply Enclave::vault_key(const Asked& asked, std::string_view key_id) {
+// With what the gateway sent along, which may take KMS.
+Enclave::VaultOrReply Enclave::vault(const Asked& asked, const sealed::VaultId& id) {
+    if (auto open = vaults_.find(id, asked.now))
+        return {std::move(open), std::nullopt};
+    const std::string name = sealed::vault_id_text(id);
+    const auto record = asked.item(wire::ItemKind::VaultRecord, name);
+    if (!record)
+        return {nullptr, need(wire::ItemKind::VaultRecord, name)};
+    if (asked.may_wait != MayWait::ForKms) {
+        if (auto refused = opening_.refused(crypto::sha256(*record)))
+            return {nullptr, refusal(*refused)};
+        return {nullptr, std::nullopt};
+    }
+    if (const auto status = open_vault(*record); !status)
+        return {nullptr, refusal(status.error())};
+    auto open = vaults_.find(id, clock_.now());
+    if (!open)
+        return {nullptr, refusal({Code::VaultClosed, "the key's vault is closed"})};
+    return {std::move(open), std::nullopt};
+}
+
+Enclave::KeyOrReply Enclave::policy_for(const Asked& asked, std::shared_ptr<OpenKey> key) {
+    const Hash32& digest = key->head.policy_digest;
+    if (digest == policy::open_policy_digest())
+        return {std::move(key), std::nullopt};
+    key->policy = policies_.find(digest);
+    if (!key->policy) {
+        const std::string name = to_hex(digest);
+        const auto stored = asked.item(wire::ItemKind::Policy, name);
+        if (!stored)
+            return {nullptr, need(wire::ItemKind::Policy, name)};
+        auto document = policy::open_document(*stored, digest);
+        if (!document)
+            return {nullptr, refusal(document.error())};
+        key->policy = std::make_shared<const policy::Document>(std::move(*document));
+        policies_.insert(key->policy);
+    }
+    return {std::move(key), std::nullopt};
+}
+
+Enclave::KeyOrReply Enclave::open_record(const Asked& asked, const sealed::KeyId& id, ByteView record,
+                                         wire::ItemKind kind) {
+    const auto head = sealed::read_key_head(record);
+    if (!head)
+        return {nullptr, refusal(head.error())};
+    VaultOrReply in = vault(asked, head->vault);
+    if (!in.vault) {
+        // The record must come again with what is needed beside it.
+        if (in.reply && in.reply->status == wire::kNeeds)
+            in.reply->needs.push_back({kind, sealed::key_id_text(id)});
+        return {nullptr, std::move(in.reply)};
+    }
+    auto opened = open_sealed(*in.vault, id, record, asked.now);
+    if (!opened)
+        return {nullptr, refusal(opened.error())};
+    KeyOrReply found = policy_for(asked, std::move(*opened));
+    if (!found.key) {
+        if (found.reply && found.reply->status == wire::kNeeds)
+            found.reply->needs.push_back({kind, sealed::key_id_text(id)});
+        return found;
+    }
+    if (found.key->head.revision > 1)
+        (void)revisions_.raise(id, found.key->head.revision, RevisionTable::kMaxOpened);
+    keys_.insert(cache_id(id), found.key);
+    // Whoever changed the key meanwhile, or had everything forgotten, may have looked into the cache before
+    // this one was there.
+    if (found.key->head.revision < revisions_.known(id) || asked.forgotten != forgotten_)
+        keys_.remove(cache_id(id));
+    return found;
+}
+
+Enclave::KeyOrReply Enclave::any_key(const Asked& asked, std::string_view key_id) {
     const auto id = sealed::parse_key_id(key_id);
     if (!id)
         return {nullptr,
                 refusal({Code::UnknownKey, "there is no such key; key ids are key- and 32 hex digits"})};
-    std::shared_ptr<const OpenKey> key = keys_.find(cache_id(*id), asked.now);
-    if (!key) {
-        const auto record = asked.item(wire::ItemKind::KeyRecord, key_id);
+    KeyOrReply found{keys_.find(cache_id(*id), asked.now), std::nullopt};
+    if (!found.key) {
+        // What this enclave changed and nobody has stored yet is the newest.
+        const auto unstored = revisions_.unstored(*id);
+        auto record =
+            unstored ? std::optional<ByteView>(*unstored) : asked.item(wire::ItemKind::KeyRecord, key_id);
         if (!record)
             return {nullptr, need(wire::ItemKind::KeyRecord, key_id)};
-        const auto head = sealed::read_key_head(*record);
-        if (!head)
-            return {nullptr, refusal(head.error())};
-        auto vault = vaults_.find(head->vault, asked.now);
-        if (!vault) {
-            const std::string vault_id = sealed::vault_id_text(head->vault);
-            const auto vault_record = asked.item(wire::ItemKind::VaultRecord, vault_id);
-            if (!vault_record) {
-                wire::Reply reply = need(wire::ItemKind::VaultRecord, vault_id);
-                reply.needs.push_back({wire::ItemKind::KeyRecord, std::string(key_id)});
-                return {nullptr, std::move(reply)};
-            }
-            if (asked.may_wait != MayWait::ForKms) {
-                if (auto refused = opening_.refused(crypto::sha256(*vault_record)))
-                    return {nullptr, refusal(*refused)};
-                return {nullptr, std::nullopt};
-            }
-            if (const auto status = open_vault(*vault_record); !status)
-                return {nullptr, refusal(status.error())};
-            vault = vaults_.find(head->vault, clock_.now());
-            if (!vault)
-                return {nullptr, refusal({Code::VaultClosed, "the key's vault is closed"})};
-        }
-        auto opened = open_sealed(*vault, *id, *record, asked.now);
-        if (!opened)
-            return {nullptr, refusal(opened.error())};
-        key = std::move(*opened);
-        keys_.insert(cache_id(*id), key);
+        found = open_record(asked, *id, *record, wire::ItemKind::KeyRecord);
+        if (!found.key)
+            return found;
     }
-    if (const auto status = usable(key->head); !status)
+    if (const auto status = readable(found.key->head, asked.now); !status) {
+        keys_.remove(cache_id(*id));
         return {nullptr, refusal(status.error())};
-    return {std::move(key), std::nullopt};
+    }
+    return found;
+}
+
+Enclave::KeyOrReply Enclave::vault_key(const Asked& asked, std::string_view key_id) {
+    KeyOrReply found = any_key(asked, key_id);
+    if (found.key)
+        if (const auto status = usable(found.key->head); !status)
+            return {nullptr, refusal(status.error())};
+    return found;
 }
 
 Result<std::string> Enclave::key_description(const OpenKey& key, const OpenVault& vault,
@@ -197,6 +241,8 @@ Result<std::string> Enclave::key_description(const OpenKey& key, const OpenVault
     statement.epoch = head.epoch;
     statement.exportable = (head.flags & sealed::kFlagExportable) != 0;
     statement.raw_signing = (head.flags & sealed::kFlagRawSigning) != 0;
+    statement.state = sealed::state_name(head.state);
+    statement.revision = head.revision;
     std::string out;
     json::Writer writer(out);
     writer.begin_object()
@@ -210,7 +256,15 @@ Result<std::string> Enclave::key_description(const OpenKey& key, const OpenVault
         .member("epoch", statement.epoch)
         .member("exportable", statement.exportable)
         .member("raw_signing", statement.raw_signing)
+        .member("state", statement.state)
+        .member("revision", statement.revision)
         .member("created", to_iso8601(head.created));
+    if (head.state == sealed::State::PendingDeletion)
+        writer.member("deletes", to_iso8601(head.deletes));
+    writer.member("label", head.label).key("tags").begin_object();
+    for (const auto& tag : head.tags)
+        writer.member(tag.name, tag.value);
+    writer.end_object();
     if (nonce) {
         statement.nonce = to_hex(*nonce);
         const std::string text = trust::encode_statement(statement);
@@ -222,126 +276,20 @@ Result<std::string> Enclave::key_description(const OpenKey& key, const OpenVault
     return out;
 }
 
-Result<wire::Reply> Enclave::new_key(const OpenVault& vault, sealed::Algorithm algorithm, Secret secret,
-                                     std::uint32_t flags, const Bytes& nonce, UnixMs now) {
-    OpenKey key;
-    if (algorithm == sealed::Algorithm::HdSecp256k1) {
-        REDOUBT_TRY(key.private_key, crypto::derive_hd_key(*curve_, secret, default_path()));
-        key.seed = std::move(secret);
-    } else {
-        key.private_key = std::move(secret);
-    }
-    REDOUBT_TRY(key.public_key, curve_->public_key(key.private_key));
-    key.address = ethereum::address_of(key.public_key);
-    key.head.algorithm = algorithm;
-    key.head.epoch = manifest()->min_epoch;
-    key.head.vault = vault.record.id;
-    key.head.id = random_.array<16>();
-    key.head.address = key.address;
-    key.head.policy_digest = policy::open_policy_digest();
-    key.head.flags = flags;
-    key.head.created = now;
+Result<wire::Reply> Enclave::described(const Asked& asked, const OpenKey& key, const Bytes& nonce) {
+    const auto vault = vaults_.find(key.head.vault, asked.now);
+    if (!vault)
+        return fail(Code::VaultClosed, "the key's vault is closed");
     // A statement proves nothing to a client that sent no nonce: it could be any key's, of any time.
     REDOUBT_TRY(auto description,
-                key_description(key, vault, nonce.empty() ? std::nullopt : std::optional(nonce)));
+                key_description(key, *vault, nonce.empty() ? std::nullopt : std::optional(nonce)));
     wire::Reply reply;
-    reply.status = 201;
     reply.body = std::move(description);
-    reply.records.push_back(
-        {wire::ItemKind::KeyRecord, sealed::key_id_text(key.head.id),
-         sealed::seal_key(vault.key, key.head, key.seed.empty() ? key.private_key : key.seed, random_)});
     return reply;
-}
-
-// The vault that a new key goes into, once the request may cost an attestation, if it wants one.
-Enclave::VaultOrReply Enclave::vault_for_new_key(const Asked& asked, bool attested) {
-    if (manifest()->require_policy)
-        return {nullptr, refusal({Code::PolicyRequired,
-                                  "the manifest requires a policy for each key, and this version has none"})};
-    auto vault = vaults_.any(asked.now);
-    if (!vault)
-        return {nullptr, refusal({Code::VaultClosed,
-                                  "no vault is open; the gateway's log says why KMS did not open one"})};
-    if (asked.may_wait == MayWait::No)
-        return {nullptr, std::nullopt};
-    // Before randomness is drawn: what is refused must cost nothing.
-    if (attested) {
-        if (const auto status = attestor_.allow_statement(); !status)
-            return {nullptr, refusal(status.error())};
-    }
-    return {std::move(vault), std::nullopt};
-}
-
-std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::CreateKey& operation) {
-    const VaultOrReply found = vault_for_new_key(asked, !operation.nonce.empty());
-    if (!found.vault)
-        return found.reply;
-    Secret secret;
-    if (operation.hd) {
-        secret = random_.secret(kSeedSize);
-    } else {
-        do
-            secret = random_.secret(kPrivateKeySize);
-        while (!curve_->valid_key(secret)); // all but 2^-128 of the draws are valid
-    }
-    auto made = new_key(*found.vault, algorithm_of(operation), std::move(secret), flags_of(operation),
-                        operation.nonce, asked.now);
-    return made ? std::move(*made) : refusal(made.error());
-}
-
-// Every enclave that has the vault open has the same key, so an import may reach another one than its offer.
-std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::OfferImport& operation) {
-    const VaultOrReply found = vault_for_new_key(asked, true);
-    if (!found.vault)
-        return found.reply;
-    const auto public_key = crypto::x25519_public(import_key_of(*found.vault));
-    if (!public_key)
-        return refusal(public_key.error());
-    trust::ImportOffer offer = offer_of(*found.vault, manifest()->min_epoch);
-    offer.public_key = to_hex0x(*public_key);
-    offer.nonce = to_hex(operation.nonce);
-    const std::string text = trust::encode_statement(offer);
-    const auto document =
-        attestor_.document(trust::kPurposeImport, crypto::sha256(as_bytes(text)), operation.nonce, {});
-    if (!document)
-        return refusal(document.error());
-    wire::Reply reply;
-    json::Writer(reply.body)
-        .begin_object()
-        .member("public_key", offer.public_key)
-        .member("vault_id", offer.vault_id)
-        .member("policy_digest", offer.policy_digest)
-        .member("statement", to_base64(as_bytes(text)))
-        .member("attestation", to_base64(*document))
-        .end_object();
-    return reply;
-}
-
-std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::ImportKey& operation) {
-    VaultOrReply found = vault_for_new_key(asked, !operation.nonce.empty());
-    if (!found.vault)
-        return found.reply;
-    // The vault whose offer the client sealed to; others may be open, too.
-    const auto vault_id = sealed::parse_vault_id(operation.vault_id);
-    found.vault = vault_id ? vaults_.find(*vault_id, asked.now) : nullptr;
-    if (!found.vault)
-        return refusal(
-            {Code::VaultUnknown, "the vault that the import names is not open; ask for a new offer"});
-    const std::string info = trust::import_info(offer_of(*found.vault, manifest()->min_epoch), operation.hd,
-                                                operation.exportable, operation.raw_signing);
-    auto secret = crypto::hpke_open(import_key_of(*found.vault),
-                                    {operation.encapsulated, operation.ciphertext}, as_bytes(info), {});
-    if (!secret)
-        return refusal(secret.error());
-    if (!sealed::valid_secret_size(algorithm_of(operation), secret->size()))
-        return refusal({Code::KeyInvalid, "a private key has 32 bytes, a BIP-32 seed 16 to 64"});
-    auto made = new_key(*found.vault, algorithm_of(operation), std::move(*secret), flags_of(operation),
-                        operation.nonce, asked.now);
-    return made ? std::move(*made) : refusal(made.error());
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::DescribeKey& operation) {
-    const KeyOrReply found = vault_key(asked, operation.key_id);
+    const KeyOrReply found = any_key(asked, operation.key_id);
     if (!found.key)
         return found.reply;
     if (operation.nonce) {
@@ -350,15 +298,8 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::DescribeK
         if (const auto status = attestor_.allow_statement(); !status)
             return refusal(status.error());
     }
-    const auto vault = vaults_.find(found.key->head.vault, asked.now);
-    if (!vault)
-        return refusal({Code::VaultClosed, "the key's vault is closed"});
-    auto description = key_description(*found.key, *vault, operation.nonce);
-    if (!description)
-        return refusal(description.error());
-    wire::Reply reply;
-    reply.body = std::move(*description);
-    return reply;
+    auto reply = described(asked, *found.key, operation.nonce.value_or(Bytes()));
+    return reply ? std::move(*reply) : refusal(reply.error());
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::Attest& operation) {

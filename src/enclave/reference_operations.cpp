@@ -13,16 +13,6 @@ namespace {
 
 constexpr int kMaxGenerating = 2;
 
-// What the sample's stores hold: base64 text (perhaps with a line end), or the blob itself.
-Bytes ciphertext_of(ByteView stored) {
-    std::string_view text = as_text(stored);
-    while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' '))
-        text.remove_suffix(1);
-    if (auto decoded = from_base64(text); decoded && !decoded->empty())
-        return std::move(*decoded);
-    return to_bytes(stored);
-}
-
 // Plaintexts of both generations: 64 hexadecimal digits with or without 0x, or 32 raw bytes.
 Result<Secret> private_key_of(const Secret& plaintext) {
     const SecretAccess why("read a reference key's plaintext");
@@ -57,6 +47,13 @@ Status Enclave::reference_allowed(const ethereum::Address& address) const {
     }
     }
     return fail(Code::ReferenceKeyRefused, "the manifest's reference_keys does not allow this key");
+}
+
+bool Enclave::reference_may_sign_raw(const ethereum::Address& address) const {
+    const trust::ReferenceKeys& rules = manifest()->reference_keys;
+    const auto entry = rules.by_address.find(address);
+    return rules.mode == trust::ReferenceKeys::Mode::Any ||
+           (entry != rules.by_address.end() && entry->second.raw_signing);
 }
 
 Result<std::shared_ptr<const OpenKey>> Enclave::open_reference(ByteView ciphertext, UnixMs now) {
@@ -150,10 +147,7 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::Reference
     const KeyOrReply found = reference_key(asked, operation.secret_id);
     if (!found.key)
         return found.reply;
-    const trust::ReferenceKeys& rules = manifest()->reference_keys;
-    const auto entry = rules.by_address.find(found.key->address);
-    if (rules.mode != trust::ReferenceKeys::Mode::Any &&
-        (entry == rules.by_address.end() || !entry->second.raw_signing))
+    if (!reference_may_sign_raw(found.key->address))
         return refusal(
             {Code::RawSigningRefused,
              "a digest could be anything, a transaction included; the manifest's reference_keys must "

@@ -73,6 +73,7 @@ Result<std::shared_ptr<const OpenKey>> Enclave::derive(const OpenKey& seed,
     REDOUBT_TRY(key->public_key, curve_->public_key(key->private_key));
     key->address = ethereum::address_of(key->public_key);
     key->head = seed.head;
+    key->policy = seed.policy;
     key->lease = seed.lease;
     key->opened = seed.opened;
     return key;
@@ -83,7 +84,8 @@ Enclave::KeyOrReply Enclave::signing_key(const Asked& asked, const api::Signer& 
     if (!found.key || !signer.path)
         return found;
     const Hash32 id = cache_id(found.key->head.id, *signer.path);
-    if (auto cached = derived_.find(id, asked.now))
+    // One of another record of the seed may be in another state, or of a vault that the seed has left.
+    if (auto cached = derived_.find(id, asked.now); cached && cached->head == found.key->head)
         return {std::move(cached), std::nullopt};
     // As costly as several signatures: not on a thread that signs for others.
     if (asked.may_wait == MayWait::No)

@@ -12,6 +12,8 @@ Status VaultTable::put(std::shared_ptr<OpenVault> vault, UnixMs until) {
         if (!equal_secrets(found->second->key, vault->key))
             return fail(Code::RecordInvalid, "another vault is open under this vault's id");
         vault->lease = found->second->lease;
+    } else if (vaults_.size() >= kMaxVaults) {
+        return fail(Code::Conflict, "64 vaults are open, and no more can be");
     }
     vault->lease->until = until;
     vaults_[vault->record.id] = std::move(vault);
@@ -24,12 +26,16 @@ std::shared_ptr<const OpenVault> VaultTable::find(const sealed::VaultId& id, Uni
     return found != vaults_.end() && found->second->lease->valid(now) ? found->second : nullptr;
 }
 
-std::shared_ptr<const OpenVault> VaultTable::any(UnixMs now) const {
+std::shared_ptr<const OpenVault> VaultTable::newest(UnixMs now) const {
     const std::shared_lock lock(mutex_);
+    std::shared_ptr<const OpenVault> best;
+    const auto order = [](const OpenVault& vault) {
+        return std::pair(vault.record.epoch, vault.record.created);
+    };
     for (const auto& [id, vault] : vaults_)
-        if (vault->lease->valid(now))
-            return vault;
-    return nullptr;
+        if (vault->lease->valid(now) && (!best || order(*best) < order(*vault)))
+            best = vault;
+    return best;
 }
 
 std::size_t VaultTable::count(UnixMs now) const {

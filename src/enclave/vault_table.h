@@ -21,11 +21,13 @@ struct OpenVault {
 
 class VaultTable {
   public:
-    // Opens it until then. A vault that is open already keeps its lease object, which is extended. Error:
-    // RecordInvalid when a different vault key is open under this id.
+    static constexpr std::size_t kMaxVaults = 64;
+    // Opens it until then. A vault that is open already keeps its lease object, which is extended. Errors:
+    // RecordInvalid when a different vault key is open under this id; Conflict beyond kMaxVaults.
     Status put(std::shared_ptr<OpenVault> vault, UnixMs until);
     std::shared_ptr<const OpenVault> find(const sealed::VaultId& id, UnixMs now) const; // nullptr: not open
-    std::shared_ptr<const OpenVault> any(UnixMs now) const; // where new keys are sealed: the first by id
+    std::shared_ptr<const OpenVault>
+    newest(UnixMs now) const; // where new keys are sealed, by epoch and creation
     std::size_t count(UnixMs now) const;
     // Ends the lease, if it still ends at `until`: false when it was renewed or is gone.
     bool close(const sealed::VaultId& id, UnixMs until);

@@ -14,11 +14,17 @@ namespace {
 void encode_nothing(Bytes&) {}
 
 // As a probe's answer tells.
-std::size_t vaults_open_in(const wire::Reply& reply) {
+std::optional<std::set<std::string>> vaults_open_in(const wire::Reply& reply) {
     json::Document document;
     const auto root = document.parse(reply.body);
-    const auto count = root ? root->get("vaults_open") : std::nullopt;
-    return count ? count->u64().value_or(0) : 0;
+    const auto vaults = root ? root->get("vaults") : std::nullopt;
+    if (!vaults || !vaults->is_array())
+        return std::nullopt;
+    std::set<std::string> out;
+    for (const auto vault : *vaults)
+        if (vault.is_string())
+            out.emplace(vault.text());
+    return out;
 }
 
 } // namespace
@@ -89,6 +95,8 @@ void EnclavePool::opened(Member& member) {
 
 void EnclavePool::closed(Member& member) {
     member.manifest_taken = member.vaults_open = member.opening = member.probing = false;
+    member.open.clear();
+    member.refused.clear();
     member.manifest_again_at = 0;
 }
 
@@ -104,6 +112,8 @@ void EnclavePool::offer_manifest(Member& member) {
                 member.manifest_again_at = monotonic_ms() + kRefusedPauseMs;
                 return;
             }
+            // An enclave that was there before may hold keys that were changed while it was not told.
+            member.link->send(wire::Kind::Forget, encode_nothing, [](const Result<wire::Reply>&) {});
             member.manifest_taken = true;
             bring_up(member);
         });
@@ -154,14 +164,32 @@ void EnclavePool::credentials_changed() {
 
 // One after the other; one that fails keeps none of the others closed. `status`: the first failure so far.
 void EnclavePool::open_vaults(Member& member, std::size_t index, Status status) {
-    if (index >= vaults_.size())
+    while (index < vaults_.size() &&
+           (member.open.contains(vaults_[index].id) || member.refused.contains(vaults_[index].id)))
+        ++index;
+    if (index >= vaults_.size()) {
+        // None for this manifest: then that is what is wrong.
+        if (status && member.open.empty() && !vaults_.empty())
+            status = fail(Code::VaultUnknown, "the manifest lets none of the store's vaults be opened");
         return vaults_done(member, status);
+    }
     member.link->send(
         wire::Kind::VaultOpen, [record = vaults_[index].record](Bytes& out) { append(out, *record); },
-        [this, &member, index, status](const Result<wire::Reply>& reply) {
-            const auto now = status_of(reply);
+        [this, &member, index, status, id = vaults_[index].id](const Result<wire::Reply>& reply) {
+            auto now = status_of(reply);
             if (!now && now.error().code == Code::EnclaveUnavailable)
                 return vaults_done(member, now);
+            if (now)
+                member.open.insert(id);
+            // A vault that was, or is going to be, another manifest's keeps nothing closed.
+            if (!now && (now.error().code == Code::VaultUnknown || now.error().code == Code::RecordStale)) {
+                log(LogLevel::Info, "a vault of the store is not for this manifest",
+                    {{"enclave", member.link->endpoint().text()},
+                     {"vault", id},
+                     {"code", code_name(now.error().code)}});
+                member.refused.insert(id);
+                now = {};
+            }
             open_vaults(member, index + 1, status ? now : status);
         });
 }
@@ -186,16 +214,10 @@ void EnclavePool::vault_made(Member& member, wire::Reply reply) {
     auto record = std::make_shared<const Bytes>(std::move(reply.records[0].bytes));
     const auto stored = [this, &member, record, name = reply.records[0].name](const Status& status) {
         creating_vault_ = false;
-        if (status) {
-            vaults_.push_back({name, record});
-            log(LogLevel::Info, "a vault was made", {{"vault", name}});
-        }
-        vaults_done(member, status);
-        if (status)
-            for (const auto& other : members_) {
-                other->not_before = 0;
-                bring_up(*other);
-            }
+        if (!status)
+            return vaults_done(member, status);
+        member.opening = false;
+        vault_stored(name, record); // this enclave opens it, too: it uses none that is not stored
     };
     const bool taken = store_workers_.submit(
         [&store = store_, alive = std::weak_ptr<Alive>(alive_), &loop = loop_, record, stored] {
@@ -207,6 +229,72 @@ void EnclavePool::vault_made(Member& member, wire::Reply reply) {
         });
     if (!taken)
         stored(fail(Code::Overloaded, "the store has too much waiting work"));
+}
+
+void EnclavePool::vault_stored(const std::string& id, std::shared_ptr<const Bytes> record) {
+    if (vault(id))
+        return;
+    vaults_.push_back({id, std::move(record)});
+    log(LogLevel::Info, "a vault was made", {{"vault", id}});
+    for (const auto& member : members_) {
+        if (!all_open(*member))
+            member->vaults_open = false;
+        member->not_before = 0;
+        bring_up(*member);
+    }
+}
+
+void EnclavePool::forget(const sealed::KeyId& id, std::uint32_t revision, std::function<void()> done) {
+    // Called when the last of those who hold it has let go.
+    const std::shared_ptr<void> last(nullptr, [done = std::move(done)](void*) { done(); });
+    for (const auto& member : members_) {
+        if (!member->link->open())
+            continue;
+        member->link->send(
+            wire::Kind::Forget,
+            [&](Bytes& out) {
+                wire::encode_forget(out, {id, revision});
+            },
+            [last](const Result<wire::Reply>&) {});
+    }
+}
+
+void EnclavePool::store_changes(const wire::Reply& reply) {
+    for (const auto& record : reply.records) {
+        const auto head = record.kind == wire::ItemKind::KeyUpdate
+                              ? sealed::read_key_head(record.bytes)
+                              : Result<sealed::KeyHead>(std::unexpected(Error{Code::Internal, "?"}));
+        if (!head)
+            continue;
+        (void)store_workers_.submit([this, &store = store_, alive = std::weak_ptr<Alive>(alive_),
+                                     &loop = loop_, id = head->id, revision = head->revision,
+                                     bytes = record.bytes] {
+            const Status status = store.update_key(bytes);
+            // Settled either way: it is stored, or another enclave's change was first, or the key is gone.
+            if (!status && status.error().code != Code::Conflict && status.error().code != Code::UnknownKey)
+                return;
+            loop.post([this, alive, id, revision] {
+                if (!alive.expired())
+                    forget(id, revision, [] {});
+            });
+        });
+    }
+}
+
+bool EnclavePool::all_open(const Member& member) const {
+    return std::ranges::all_of(vaults_, [&](const Vault& vault) {
+        return member.open.contains(vault.id) || member.refused.contains(vault.id);
+    });
+}
+
+std::vector<EnclavePool::VaultView> EnclavePool::vault_list() const {
+    std::vector<VaultView> out;
+    for (const auto& vault : vaults_) {
+        out.push_back({vault.id, vault.record, 0});
+        for (const auto& member : members_)
+            out.back().open += member->open.contains(vault.id) ? 1u : 0u;
+    }
+    return out;
 }
 
 void EnclavePool::vaults_done(Member& member, const Status& status) {
@@ -261,9 +349,12 @@ void EnclavePool::watch() {
                                   member.probing = false;
                                   if (!status_of(reply))
                                       return member.link->reset("its probe signature failed");
+                                  store_changes(*reply);
                                   // A lease that ended closes its vault inside the enclave: it is opened
                                   // again as at the start.
-                                  if (member.vaults_open && vaults_open_in(*reply) < vaults_.size())
+                                  if (auto open = vaults_open_in(*reply); open && !member.opening)
+                                      member.open = std::move(*open);
+                                  if (member.vaults_open && !all_open(member))
                                       member.vaults_open = false;
                               });
     }
@@ -275,9 +366,9 @@ Result<std::shared_ptr<EnclaveLink>> EnclavePool::pick() const {
         if (!member->manifest_taken)
             continue;
         // One with its vaults open comes before one without, whatever waits there.
+        const auto rank = [](const Member& m) { return m.vaults_open ? 2 : m.open.empty() ? 0 : 1; };
         const auto worse = [&](const Member& a, const Member& b) {
-            return a.vaults_open != b.vaults_open ? !a.vaults_open
-                                                  : a.link->outstanding() > b.link->outstanding();
+            return rank(a) != rank(b) ? rank(a) < rank(b) : a.link->outstanding() > b.link->outstanding();
         };
         if (best == nullptr || worse(*best, *member))
             best = member.get();
@@ -291,7 +382,7 @@ Result<std::shared_ptr<EnclaveLink>> EnclavePool::pick() const {
 
 bool EnclavePool::ready() const noexcept {
     for (const auto& member : members_)
-        if (member->manifest_taken && (member->vaults_open || vaults_.empty()))
+        if (member->manifest_taken && (member->vaults_open || !member->open.empty() || vaults_.empty()))
             return true;
     return false;
 }

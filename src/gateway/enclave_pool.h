@@ -7,6 +7,7 @@
 #include "gateway/enclave_link.h"
 #include "store/store.h"
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -38,16 +39,29 @@ class EnclavePool {
 
     // The usable enclave with the fewest requests outstanding. Errors: EnclaveUnavailable, Overloaded.
     Result<std::shared_ptr<EnclaveLink>> pick() const;
-    // There are vaults, and some enclave has them open; or there are none to open.
+    // Some enclave has a vault open; or there are none to open.
     bool ready() const noexcept;
     // The sealed record of a vault, for requests whose enclave has not opened it.
     std::shared_ptr<const Bytes> vault(const std::string& id) const;
+    // A vault that an enclave has just made and that is stored: the others open it, too.
+    void vault_stored(const std::string& id, std::shared_ptr<const Bytes> record);
+    // Tells every enclave that is there that a key's record is another one, or gone; `done` once each has
+    // answered or its connection has ended (one that comes back is told to forget everything).
+    void forget(const sealed::KeyId& id, std::uint32_t revision, std::function<void()> done);
+    struct VaultView {
+        std::string id;
+        std::shared_ptr<const Bytes> record;
+        std::size_t open = 0; // enclaves that have it open, as they last said
+    };
+    std::vector<VaultView> vault_list() const;
 
     struct Counts {
-        std::size_t total = 0, usable = 0, vault_open = 0; // vault_open: all vaults of the store
+        // vault_open: with every vault of the store open that its manifest lets it open
+        std::size_t total = 0, usable = 0, vault_open = 0;
     };
     Counts counts() const noexcept;
 
+    static constexpr std::size_t kMaxVaults = 64; // as many as an enclave opens
     static constexpr int kProbeMs = 250;
     static constexpr std::int64_t kSilentMs = 700;          // with answers due: the enclave has stopped
     static constexpr std::int64_t kLongestPauseMs = 10'000; // between attempts to open vaults
@@ -58,7 +72,8 @@ class EnclavePool {
         std::shared_ptr<EnclaveLink> link;
         bool manifest_taken = false;
         bool vaults_open = false;
-        bool opening = false; // vaults
+        bool opening = false;                // vaults
+        std::set<std::string> open, refused; // vaults: open as its last probe said; not for its manifest
         bool probing = false;
         std::int64_t pause_ms = 0, not_before = 0; // for the next attempt to open vaults
         std::int64_t manifest_again_at = 0;
@@ -68,6 +83,9 @@ class EnclavePool {
     void offer_manifest(Member& member);
     void bring_up(Member& member);
     void open_vaults(Member& member, std::size_t index, Status status);
+    bool all_open(const Member& member) const;
+    // Changes of keys that an enclave still holds because their record was not stored.
+    void store_changes(const wire::Reply& reply);
     void create_vault(Member& member);
     void vault_made(Member& member, wire::Reply reply);
     void vaults_done(Member& member, const Status& status);

@@ -20,8 +20,9 @@ namespace {
 constexpr std::size_t kMaxManifestBytes = 256 * 1024; // trust/manifest.h, which the gateway does not read
 constexpr int kAwsTimeoutMs = 3'000;
 constexpr int kDrainMs = 10'000;
-constexpr int kAwsWorkers = 4, kStoreWorkers = 2;
+constexpr int kAwsWorkers = 4, kStoreWorkers = 2, kListWorkers = 1;
 constexpr std::size_t kMaxWaiting = 1'024; // jobs for the workers of either kind
+constexpr std::size_t kMaxWaitingLists = 64;
 constexpr const char* kSystemRoots = "/etc/ssl/certs/ca-certificates.crt";
 
 Result<std::string> read_file(const std::string& path, std::size_t limit) {
@@ -69,12 +70,31 @@ class SecretsClients {
     std::vector<std::unique_ptr<aws::SecretsClient>> idle_;
 };
 
+// For a store that is an AWS service: asked from its threads, fetched anew a minute before they expire.
+class StoreCredentials {
+  public:
+    explicit StoreCredentials(aws::CredentialChain& chain) : chain_(chain) {}
+
+    Result<std::shared_ptr<const aws::Credentials>> get() {
+        constexpr std::int64_t kEarlyMs = 60'000;
+        const std::lock_guard lock(mutex_);
+        if (!held_ || (held_->expires != 0 && held_->expires - kEarlyMs < system_time_ms())) {
+            REDOUBT_TRY(auto fresh, chain_.fetch());
+            held_ = std::make_shared<const aws::Credentials>(std::move(fresh));
+        }
+        return held_;
+    }
+
+  private:
+    aws::CredentialChain& chain_;
+    std::mutex mutex_;
+    std::shared_ptr<const aws::Credentials> held_;
+};
+
 } // namespace
 
 Status serve(const Options& options, int stop_fd, const std::function<void(const net::Endpoint&)>& ready) {
     REDOUBT_TRY(std::string manifest, read_file(options.manifest_file, kMaxManifestBytes));
-    REDOUBT_TRY(const auto store, store::open_store(options.store_path));
-    REDOUBT_TRY(auto vaults, store->list_vaults());
     REDOUBT_TRY(const auto tls,
                 net::TlsContext::server(options.certificate_file, options.key_file, {"http/1.1"}));
 
@@ -97,6 +117,21 @@ Status serve(const Options& options, int stop_fd, const std::function<void(const
     chain_options.imds_endpoint = options.imds_endpoint;
     chain_options.roots_file = kSystemRoots;
     aws::CredentialChain chain(std::move(chain_options)); // outlives the workers that ask it
+    StoreCredentials store_credentials(chain);
+    const auto open_store = [&]() -> Result<std::unique_ptr<store::Store>> {
+        const auto prefix = store::secrets_store_prefix(options.store_path);
+        if (!prefix)
+            return store::open_store(options.store_path);
+        store::SecretsStoreOptions secrets;
+        secrets.prefix = *prefix;
+        secrets.endpoint = secrets_endpoint;
+        secrets.region = options.region;
+        secrets.tls = aws_tls ? &*aws_tls : nullptr;
+        secrets.credentials = [&] { return store_credentials.get(); };
+        return store::open_secrets_store(std::move(secrets));
+    };
+    REDOUBT_TRY(const auto store, open_store());
+    REDOUBT_TRY(auto vaults, store->list_vaults());
     CredentialKeeper::Fetch fetch_credentials = [&chain] {
         const bool first = !chain.answered();
         auto credentials = chain.fetch();
@@ -113,7 +148,8 @@ Status serve(const Options& options, int stop_fd, const std::function<void(const
     net::EventLoop loop;
     SecretsClients secrets_clients(secrets_endpoint, options.region, aws_tls ? &*aws_tls : nullptr);
     // Destroyed before the loop, after everything that they post results to has been told to ignore them.
-    WorkerPool aws_workers(kAwsWorkers, kMaxWaiting), store_workers(kStoreWorkers, kMaxWaiting);
+    WorkerPool aws_workers(kAwsWorkers, kMaxWaiting), store_workers(kStoreWorkers, kMaxWaiting),
+        list_workers(kListWorkers, kMaxWaitingLists);
 
     EnclavePool* pool_seen = nullptr; // the keeper is made first, and tells the pool
     CredentialKeeper credentials(
@@ -131,7 +167,8 @@ Status serve(const Options& options, int stop_fd, const std::function<void(const
         loop, aws_workers, credentials,
         [&](const std::string& id, const aws::Credentials& with) { return secrets_clients.get(id, with); },
         options.secret_cache_ms);
-    Router router(loop, store_workers, *store, pool, credentials, secrets, options.request_deadline_ms);
+    Router router(loop, store_workers, list_workers, *store, pool, credentials, secrets,
+                  options.request_deadline_ms);
     net::HttpServerOptions server_options;
     server_options.limits.body = kMaxBodyWithBlobs;
     net::HttpServer server(loop, std::move(listener), &tls, server_options,

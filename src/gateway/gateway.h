@@ -17,7 +17,7 @@ struct Options {
     std::string certificate_file, key_file; // PEM
     std::vector<net::Endpoint> enclaves;    // at least one
     std::string manifest_file;              // sent to each enclave that has none
-    std::string store_path;                 // SQLite file, or postgresql://…
+    std::string store_path;                 // SQLite file, postgresql://…, or secretsmanager:PREFIX
     bool create_vault = false;              // make a vault when the store has none
     std::string region = "us-east-1";
     // URLs; empty: AWS's own for the region, and http://169.254.169.254 for IMDS.

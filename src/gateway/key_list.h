@@ -9,15 +9,19 @@
 
 namespace redoubt::gateway {
 
-struct KeyPage {
+struct KeyListing {
     std::size_t limit; // 1 … 1,000
-    std::optional<sealed::KeyId> after;
+    std::optional<store::Position> after;
+    store::KeyFilter filter;
 };
 
-// "limit=N" and "after=key-…", each at most once. Errors: UnknownField, InvalidField.
-Result<KeyPage> parse_key_page(std::string_view query);
+// "limit=N", "after=PLACE" as the page before gave it, and filters: "vault_id=", "address=", "state=",
+// "label=", each at most once, and "tag=NAME:VALUE" up to sealed::kMaxTags times, all percent-encoded.
+// Errors: UnknownField, InvalidField.
+Result<KeyListing> parse_key_listing(std::string_view query);
 
-// {"keys":[…],"next"?: id}. `keys` holds one more than the limit where there are more.
-std::string key_page_json(const std::vector<store::StoredKey>& keys, std::size_t limit);
+// {"keys":[…],"next"?: PLACE}. A page may be short, or empty, and yet have a next one: a filter that has no
+// index looks at a bounded number of keys at once.
+std::string key_page_json(const store::KeyPage& page);
 
 } // namespace redoubt::gateway

@@ -14,7 +14,8 @@ namespace redoubt::gateway {
 namespace {
 
 constexpr int kSweepMs = 50;
-constexpr std::size_t kMaxForwardedHeader = 8'192; // wire/message.cpp takes no longer one
+constexpr int kFirstDeletionMs = 1'000, kDeletionMs = 10'000; // between looks for keys to be deleted
+constexpr std::size_t kMaxForwardedHeader = 8'192;            // wire/message.cpp takes no longer one
 
 // What the enclave reads beside the body; it goes there unchanged (design invariant 12).
 constexpr std::string_view kForwarded[] = {"content-type", "content-digest", "signature", "signature-input"};
@@ -61,6 +62,7 @@ struct Router::Job {
     std::int64_t deadline = 0; // monotonic
     bool answered = false;
     int attempts = 0, rounds = 0;
+    bool read_again = false;           // records, because a newer one was there
     std::shared_ptr<EnclaveLink> link; // the one that asked for more
     std::vector<wire::Reply::Need> needs;
     struct Item {
@@ -88,15 +90,17 @@ struct Router::Job {
     }
 };
 
-Router::Router(net::EventLoop& loop, WorkerPool& store_workers, store::Store& store, EnclavePool& pool,
-               CredentialKeeper& credentials, ReferenceSecrets& secrets, int deadline_ms)
-    : loop_(loop), store_workers_(store_workers), store_(store), pool_(pool), credentials_(credentials),
-      secrets_(secrets), deadline_ms_(deadline_ms) {
+Router::Router(net::EventLoop& loop, WorkerPool& store_workers, WorkerPool& list_workers, store::Store& store,
+               EnclavePool& pool, CredentialKeeper& credentials, ReferenceSecrets& secrets, int deadline_ms)
+    : loop_(loop), store_workers_(store_workers), list_workers_(list_workers), store_(store), pool_(pool),
+      credentials_(credentials), secrets_(secrets), deadline_ms_(deadline_ms) {
     timer_ = loop_.after(kSweepMs, [this] { sweep(); });
+    deletion_timer_ = loop_.after(kFirstDeletionMs, [this] { delete_due(); });
 }
 
 Router::~Router() {
     loop_.cancel(timer_);
+    loop_.cancel(deletion_timer_);
 }
 
 void Router::handle(net::HttpRequest request, net::HttpServer::Responder respond) {
@@ -106,6 +110,8 @@ void Router::handle(net::HttpRequest request, net::HttpServer::Responder respond
         return probe(request, std::move(respond));
     if (request.path == "/v1/keys" && is_get(request))
         return list_keys(request, std::move(respond));
+    if (request.path == "/v1/vaults" && is_get(request))
+        return list_vaults(request, std::move(respond));
 
     // What the wire format has no room for is refused here, in words.
     std::size_t headers = 0;
@@ -211,19 +217,49 @@ void Router::probe(const net::HttpRequest& request, net::HttpServer::Responder r
 }
 
 void Router::list_keys(const net::HttpRequest& request, net::HttpServer::Responder respond) {
-    auto page = parse_key_page(request.has_query ? std::string_view(request.query) : std::string_view());
+    auto page = parse_key_listing(request.has_query ? std::string_view(request.query) : std::string_view());
     if (!page)
         return respond(net::HttpResponse::error(page.error()));
-    auto found = std::make_shared<Result<std::vector<store::StoredKey>>>();
-    const bool taken = on_store(
-        [&store = store_, found, asked = *page] { *found = store.list_keys(asked.after, asked.limit + 1); },
-        [found, respond, limit = page->limit] {
+    auto found = std::make_shared<Result<store::KeyPage>>();
+    const bool taken = on(
+        list_workers_,
+        [&store = store_, found, asked = *page] {
+            *found = store.list_keys(asked.filter, asked.after, asked.limit);
+        },
+        [found, respond] {
             if (!*found)
                 return respond(refusal(found->error()));
-            respond(net::HttpResponse::json(200, key_page_json(**found, limit)));
+            respond(net::HttpResponse::json(200, key_page_json(**found)));
         });
     if (!taken)
         respond(refusal({Code::Overloaded, "the store has too much waiting work; try again in a second"}));
+}
+
+// The gateway's word, as the list of keys.
+void Router::list_vaults(const net::HttpRequest& request, net::HttpServer::Responder respond) {
+    if (request.has_query)
+        return respond(net::HttpResponse::error(Code::UnknownField, "this route knows no query"));
+    std::string body;
+    json::Writer writer(body);
+    writer.begin_object().key("vaults").begin_array();
+    for (const auto& view : pool_.vault_list()) {
+        const auto vault = sealed::decode_vault(*view.record);
+        if (!vault)
+            continue;
+        writer.begin_object()
+            .member("vault_id", view.id)
+            .member("vault_commitment", to_hex(vault->commitment))
+            .member("epoch", vault->epoch)
+            .member("created", to_iso8601(vault->created))
+            .member("enclaves_open", std::uint64_t{view.open})
+            .key("kms_keys")
+            .begin_array();
+        for (const auto& wrap : vault->wraps)
+            writer.string(wrap.kms_key_arn);
+        writer.end_array().end_object();
+    }
+    writer.end_array().end_object();
+    respond(net::HttpResponse::json(200, std::move(body)));
 }
 
 void Router::forward(const JobPtr& job) {
@@ -249,8 +285,12 @@ void Router::forward(const JobPtr& job) {
 }
 
 void Router::replied(const JobPtr& job, Result<wire::Reply> reply) {
-    if (job->answered)
+    if (job->answered) {
+        // Too late for the client, but what the enclave made or changed is stored, and a repeat finds it.
+        if (reply && !reply->records.empty())
+            store_records(job, std::move(*reply));
         return;
+    }
     if (!reply) {
         // Nothing that an enclave does is seen before it answers: the request may go to another one.
         job->link.reset();
@@ -262,9 +302,22 @@ void Router::replied(const JobPtr& job, Result<wire::Reply> reply) {
         return supply(job, std::move(reply->needs));
     if (!reply->records.empty())
         return store_records(job, std::move(*reply));
+    if (reply->status == http_status(Code::RecordStale) && read_again(job, *reply))
+        return forward(job);
     if (job->sidecar && reply->status == 200)
         return add_network_form(job, std::move(*reply));
     answer(job, std::move(*reply));
+}
+
+// A key may have been changed after its record was read for this request: the store has a newer one then.
+bool Router::read_again(const JobPtr& job, const wire::Reply& reply) const {
+    const auto status = status_of(reply);
+    if (status || status.error().code != Code::RecordStale || job->read_again)
+        return false;
+    job->read_again = true;
+    return std::erase_if(job->items, [](const Job::Item& item) {
+               return item.kind == wire::ItemKind::KeyRecord || item.kind == wire::ItemKind::KeyIfAny;
+           }) != 0;
 }
 
 void Router::supply(const JobPtr& job, std::vector<wire::Reply::Need> needs) {
@@ -290,24 +343,68 @@ void Router::supply_next(const JobPtr& job) {
     const wire::Reply::Need need = std::move(job->needs.back());
     job->needs.pop_back();
     switch (need.kind) {
-    case wire::ItemKind::KeyRecord: {
+    case wire::ItemKind::KeyRecord:
+    case wire::ItemKind::KeyIfAny: {
         const auto id = sealed::parse_key_id(need.name);
         if (!id)
             return refuse(job, {Code::Internal, "the enclave asked for a key that has no such id"});
         auto found = std::make_shared<Result<std::optional<Bytes>>>();
-        const bool taken = on_store([&store = store_, found, id = *id] { *found = store.get_key(id); },
+        const bool taken =
+            on_store([&store = store_, found, id = *id] { *found = store.get_key(id); },
+                     [this, job, found, kind = need.kind, name = need.name] {
+                         if (!*found)
+                             return refuse(job, found->error());
+                         if (!**found && kind == wire::ItemKind::KeyRecord)
+                             return refuse(job, {Code::UnknownKey, "there is no such key"});
+                         supplied(job, kind, name,
+                                  std::make_shared<const Bytes>(**found ? std::move(***found) : Bytes()));
+                     });
+        if (!taken)
+            refuse(job, {Code::Overloaded, "the store has too much waiting work; try again in a second"});
+        return;
+    }
+    case wire::ItemKind::Policy: {
+        Hash32 digest;
+        if (!from_hex_exact(need.name, digest))
+            return refuse(job, {Code::Internal, "the enclave asked for a policy that has no such digest"});
+        auto found = std::make_shared<Result<std::optional<Bytes>>>();
+        const bool taken = on_store([&store = store_, found, digest] { *found = store.get_policy(digest); },
                                     [this, job, found, name = need.name] {
                                         if (!*found)
                                             return refuse(job, found->error());
                                         if (!**found)
-                                            return refuse(job, {Code::UnknownKey, "there is no such key"});
-                                        supplied(job, wire::ItemKind::KeyRecord, name,
+                                            return refuse(job, {Code::StoreFailed,
+                                                                "the store lacks the policy that the key is "
+                                                                "bound to; restore it from a backup"});
+                                        supplied(job, wire::ItemKind::Policy, name,
                                                  std::make_shared<const Bytes>(std::move(***found)));
                                     });
         if (!taken)
             refuse(job, {Code::Overloaded, "the store has too much waiting work; try again in a second"});
         return;
     }
+    case wire::ItemKind::VaultIfAny: {
+        // From the store itself: another gateway may have made it.
+        const auto id = sealed::parse_vault_id(need.name);
+        if (!id)
+            return refuse(job, {Code::Internal, "the enclave asked for a vault that has no such id"});
+        auto found = std::make_shared<Result<std::optional<Bytes>>>();
+        const bool taken =
+            on_store([&store = store_, found, id = *id] { *found = store.get_vault(id); },
+                     [this, job, found, name = need.name] {
+                         if (!*found)
+                             return refuse(job, found->error());
+                         auto record = std::make_shared<const Bytes>(**found ? std::move(***found) : Bytes());
+                         if (!record->empty())
+                             pool_.vault_stored(name, record);
+                         supplied(job, wire::ItemKind::VaultIfAny, name, std::move(record));
+                     });
+        if (!taken)
+            refuse(job, {Code::Overloaded, "the store has too much waiting work; try again in a second"});
+        return;
+    }
+    case wire::ItemKind::KeyUpdate:
+        break;
     case wire::ItemKind::VaultRecord:
         if (auto record = pool_.vault(need.name))
             return supplied(job, need.kind, need.name, std::move(record));
@@ -359,26 +456,99 @@ void Router::supplied(const JobPtr& job, wire::ItemKind kind, const std::string&
     supply_next(job);
 }
 
-// The client learns of a key only when its record is on disk.
+// The client learns of a key only when its record is on disk, and of a change only when every enclave has let
+// go of the older record.
 void Router::store_records(const JobPtr& job, wire::Reply reply) {
     auto kept = std::make_shared<wire::Reply>(std::move(reply));
     auto status = std::make_shared<Status>();
     const bool taken = on_store(
-        [&store = store_, kept, status] {
+        [&store = store_, kept, status, room = pool_.vault_list().size() < EnclavePool::kMaxVaults] {
             for (const auto& record : kept->records) {
-                if (record.kind != wire::ItemKind::KeyRecord)
-                    *status = fail(Code::Internal, "the enclave made a record of a kind that is not stored");
-                else if (*status)
+                if (!*status)
+                    return;
+                switch (record.kind) {
+                case wire::ItemKind::KeyRecord:
                     *status = store.put_key(record.bytes);
+                    break;
+                case wire::ItemKind::KeyUpdate:
+                    *status = store.update_key(record.bytes);
+                    break;
+                case wire::ItemKind::VaultRecord:
+                    *status = room ? store.put_vault(record.bytes)
+                                   : Status(fail(Code::Conflict,
+                                                 "the store has 64 vaults, and no more can be made"));
+                    break;
+                case wire::ItemKind::Policy:
+                    *status = store.put_policy(record.bytes);
+                    break;
+                default:
+                    *status = fail(Code::Internal, "the enclave made a record of a kind that is not stored");
+                }
             }
         },
-        [this, job, kept, status] {
-            if (!*status)
-                return refuse(job, status->error());
-            answer(job, std::move(*kept));
-        });
+        [this, job, kept, status] { stored(job, kept, *status); });
     if (!taken)
         refuse(job, {Code::Overloaded, "the store has too much waiting work; try again in a second"});
+}
+
+void Router::stored(const JobPtr& job, const std::shared_ptr<wire::Reply>& reply, const Status& status) {
+    const wire::Reply::Record* update = nullptr;
+    for (const auto& record : reply->records) {
+        if (status && record.kind == wire::ItemKind::VaultRecord)
+            pool_.vault_stored(record.name, std::make_shared<const Bytes>(record.bytes));
+        if (record.kind == wire::ItemKind::KeyUpdate)
+            update = &record;
+    }
+    const auto head = update != nullptr ? sealed::read_key_head(update->bytes) : Result<sealed::KeyHead>();
+    if (update != nullptr && !head)
+        return refuse(job, head.error());
+    for (const auto& record : reply->records)
+        if (!status && record.kind == wire::ItemKind::VaultRecord && status.error().code != Code::Conflict)
+            log(LogLevel::Error, "a vault that was made could not be stored; it is not used",
+                {{"vault", record.name}, {"context", status.error().context}});
+    // Somebody made the same key or vault meanwhile: the enclave looks again at what there is.
+    if (!status && status.error().code == Code::Conflict && update == nullptr && !job->read_again) {
+        job->read_again = true;
+        job->items.clear();
+        return forward(job);
+    }
+    const auto go_on = [this, job, reply, status] {
+        // The enclave's last change had to be stored before another is made: now it is.
+        if (reply->status == http_status(Code::StoreFailed) && !job->read_again) {
+            job->read_again = true;
+            job->items.clear();
+            return forward(job);
+        }
+        if (!status)
+            return refuse(job, status.error().code == Code::Conflict
+                                   ? Error{Code::Conflict, "the key was changed meanwhile; look again"}
+                                   : status.error());
+        answer(job, std::move(*reply));
+    };
+    // The store did not take it: the enclave keeps it and gives it again.
+    if (update == nullptr ||
+        (!status && status.error().code != Code::Conflict && status.error().code != Code::UnknownKey))
+        return go_on();
+    pool_.forget(head->id, head->revision, go_on);
+}
+
+// Keys whose time has come. The store's clock is this host's, which could delete them anyway.
+void Router::delete_due() {
+    constexpr std::size_t kAtOnce = 100;
+    deletion_timer_ = loop_.after(kDeletionMs, [this] { delete_due(); });
+    auto gone = std::make_shared<Result<std::vector<sealed::KeyId>>>();
+    (void)on_store([&store = store_, gone] { *gone = store.delete_due_keys(system_time_ms(), kAtOnce); },
+                   [this, gone] {
+                       if (!*gone) {
+                           log(LogLevel::Error, "keys whose deletion is due cannot be deleted",
+                               {{"why", gone->error().text.view()}, {"context", gone->error().context}});
+                           return;
+                       }
+                       for (const auto& id : **gone) {
+                           log(LogLevel::Info, "a key was deleted", {{"key", sealed::key_id_text(id)}});
+                           pool_.forget(id, 0, [] {});
+                       }
+                   });
 }
 
 void Router::answer(const JobPtr& job, wire::Reply reply) {
@@ -419,8 +589,12 @@ void Router::sweep() {
 }
 
 bool Router::on_store(std::function<void()> work, std::function<void()> done) {
-    return store_workers_.submit([alive = std::weak_ptr<Alive>(alive_), &loop = loop_, work = std::move(work),
-                                  done = std::move(done)]() mutable {
+    return on(store_workers_, std::move(work), std::move(done));
+}
+
+bool Router::on(WorkerPool& workers, std::function<void()> work, std::function<void()> done) {
+    return workers.submit([alive = std::weak_ptr<Alive>(alive_), &loop = loop_, work = std::move(work),
+                           done = std::move(done)]() mutable {
         work();
         work = nullptr; // what it holds belongs to the loop: it must not die here after `done` ran there
         loop.post([alive, done = std::move(done)] {

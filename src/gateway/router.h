@@ -14,8 +14,8 @@ namespace redoubt::gateway {
 class Router {
   public:
     // All outlive the router.
-    Router(net::EventLoop& loop, WorkerPool& store_workers, store::Store& store, EnclavePool& pool,
-           CredentialKeeper& credentials, ReferenceSecrets& secrets, int deadline_ms);
+    Router(net::EventLoop& loop, WorkerPool& store_workers, WorkerPool& list_workers, store::Store& store,
+           EnclavePool& pool, CredentialKeeper& credentials, ReferenceSecrets& secrets, int deadline_ms);
     ~Router();
     Router(const Router&) = delete;
     Router& operator=(const Router&) = delete;
@@ -23,7 +23,7 @@ class Router {
     void handle(net::HttpRequest request, net::HttpServer::Responder respond);
 
     static constexpr int kMaxAttempts = 2; // enclaves that a request is tried on: one that ends them ends two
-    static constexpr int kMaxRounds = 4;   // times that an enclave may ask for more
+    static constexpr int kMaxRounds = 6;   // times that an enclave may ask for more
     // Requests under way with what was attached to them, wherever they wait; beyond: 503.
     static constexpr std::size_t kMaxJobs = 16'384;
     static constexpr std::size_t kMaxJobBytes = 256u << 20;
@@ -35,6 +35,7 @@ class Router {
     void health(const net::HttpRequest& request, net::HttpServer::Responder respond);
     void probe(const net::HttpRequest& request, net::HttpServer::Responder respond);
     void list_keys(const net::HttpRequest& request, net::HttpServer::Responder respond);
+    void list_vaults(const net::HttpRequest& request, net::HttpServer::Responder respond);
     void take_sidecar(const JobPtr& job);
     void add_network_form(const JobPtr& job, wire::Reply reply);
     void forward(const JobPtr& job);
@@ -44,14 +45,19 @@ class Router {
     void supplied(const JobPtr& job, wire::ItemKind kind, const std::string& name,
                   std::shared_ptr<const Bytes> bytes);
     void store_records(const JobPtr& job, wire::Reply reply);
+    void stored(const JobPtr& job, const std::shared_ptr<wire::Reply>& reply, const Status& status);
+    bool read_again(const JobPtr& job, const wire::Reply& reply) const;
+    void delete_due();
     void answer(const JobPtr& job, wire::Reply reply);
     void refuse(const JobPtr& job, const Error& error);
     void sweep();
     // Runs on a store worker; `done` back on the loop. False: too much is waiting.
     bool on_store(std::function<void()> work, std::function<void()> done);
+    bool on(WorkerPool& workers, std::function<void()> work, std::function<void()> done);
 
     net::EventLoop& loop_;
     WorkerPool& store_workers_;
+    WorkerPool& list_workers_; // of their own: a list may look at ten thousand records
     store::Store& store_;
     EnclavePool& pool_;
     CredentialKeeper& credentials_;
@@ -64,7 +70,7 @@ class Router {
     std::int64_t failure_logged_at_ = 0;
     // In the order of their deadlines, since all have the same time: one timer serves them all.
     std::deque<std::weak_ptr<Job>> deadlines_;
-    net::EventLoop::TimerId timer_ = 0;
+    net::EventLoop::TimerId timer_ = 0, deletion_timer_ = 0;
     struct Alive {};
     std::shared_ptr<Alive> alive_ = std::make_shared<Alive>();
 };

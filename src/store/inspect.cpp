@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/inspect.h"
 
+#include "crypto/hash.h"
+
 #include <algorithm>
 #include <memory>
 #include <sqlite3.h>
@@ -11,7 +13,7 @@ namespace redoubt::store {
 namespace {
 
 constexpr int kBusyTimeoutMs = 5'000;
-constexpr std::int64_t kApplicationId = 0x52445354; // sqlite_store.cpp
+constexpr std::int64_t kApplicationId = 0x52445354, kSchemaVersion = 2; // sqlite_store.cpp
 
 struct Close {
     void operator()(sqlite3* handle) const noexcept { sqlite3_close_v2(handle); }
@@ -73,6 +75,13 @@ Result<Inspection> inspect_sqlite_store(const std::string& path,
                         [&](sqlite3_stmt* row) { application = sqlite3_column_int64(row, 0); }));
     if (application != kApplicationId)
         return fail(Code::StoreFailed, "the file is no store of Redoubt's", path);
+    std::int64_t version = 0;
+    REDOUBT_CHECK(query(raw, path, "PRAGMA user_version",
+                        [&](sqlite3_stmt* row) { version = sqlite3_column_int64(row, 0); }));
+    if (version != kSchemaVersion)
+        return fail(Code::StoreFailed,
+                    "the store is of another version of Redoubt; use the doctor of that one",
+                    path + ": schema version " + std::to_string(version));
     Inspection out;
     REDOUBT_CHECK(query(raw, path, "PRAGMA integrity_check(1)", [&](sqlite3_stmt* row) {
         const std::string text(as_text(blob(row, 0)));
@@ -81,13 +90,21 @@ Result<Inspection> inspect_sqlite_store(const std::string& path,
     }));
     if (!out.integrity.empty())
         return out; // what else it says is worth nothing
-    REDOUBT_CHECK(query(raw, path, "SELECT id, record FROM keys", [&](sqlite3_stmt* row) {
+    constexpr const char* kKeys = "SELECT id, vault, address, created, ifnull(deletes, 0), record FROM keys";
+    REDOUBT_CHECK(query(raw, path, kKeys, [&](sqlite3_stmt* row) {
         ++out.keys;
-        const auto head = sealed::read_key_head(blob(row, 1));
-        if (head && same(blob(row, 0), head->id))
+        const auto head = sealed::read_key_head(blob(row, 5));
+        if (head && same(blob(row, 0), head->id) && same(blob(row, 1), head->vault) &&
+            same(blob(row, 2), head->address) && sqlite3_column_int64(row, 3) == head->created &&
+            sqlite3_column_int64(row, 4) == head->deletes)
             key(*head);
         else
             ++out.damaged_keys;
+    }));
+    REDOUBT_CHECK(query(raw, path, "SELECT digest, document FROM policies", [&](sqlite3_stmt* row) {
+        ++out.policies;
+        if (!same(blob(row, 0), crypto::sha256(blob(row, 1))))
+            ++out.damaged_policies;
     }));
     REDOUBT_CHECK(query(raw, path, "SELECT id, record FROM vaults", [&](sqlite3_stmt* row) {
         auto vault = sealed::decode_vault(blob(row, 1));

@@ -10,14 +10,16 @@
 namespace redoubt::store {
 
 struct Inspection {
-    std::uint64_t keys = 0, damaged_keys = 0; // damaged: the head cannot be read, or names another key
+    // Damaged: the head cannot be read, or is not what the row's columns say.
+    std::uint64_t keys = 0, damaged_keys = 0;
     std::uint64_t damaged_vaults = 0;
+    std::uint64_t policies = 0, damaged_policies = 0; // damaged: not its digest's
     std::vector<sealed::VaultRecord> vaults;
     std::string integrity; // empty: sound; else what SQLite found, its first line
 };
 
-// `key` gets each readable head. Error: StoreFailed (no such file, no database, another program's, or one
-// whose pages cannot be read).
+// `key` gets each readable head. Error: StoreFailed (no such file, no database, another program's or
+// version's, or one whose pages cannot be read).
 Result<Inspection> inspect_sqlite_store(const std::string& path,
                                         const std::function<void(const sealed::KeyHead&)>& key);
 

@@ -1,26 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-// The store for many hosts: tables in a PostgreSQL database (13 or later), through libpq. Schema, version 1,
+// The store for many hosts: tables in a PostgreSQL database (13 or later), through libpq. Schema, version 2,
 // in the connection's current schema:
 //
-//   redoubt_store   version integer, one row
-//   redoubt_keys    id bytea, 16 bytes, primary key   sealed::KeyId
-//                   created bigint                    the head's, milliseconds since 1970
-//                   record bytea                      the sealed record, as put
-//   redoubt_vaults  id, created, record               the same of vault records
-//   redoubt_keys_by_creation, redoubt_vaults_by_creation   indices on (created, id), the order of listing
+//   redoubt_store     version integer, one row
+//   redoubt_keys      id bytea, 16 bytes, primary key   sealed::KeyId
+//                     revision, created bigint          the head's; milliseconds since 1970
+//                     vault, address bytea              the head's
+//                     deletes bigint                    the head's while its deletion is pending, else NULL
+//                     record bytea                      the sealed record, as put
+//   redoubt_deleted_keys  id bytea                      ids that had a key: none is used twice
+//   redoubt_vaults    id, created, record               the same of vault records
+//   redoubt_policies  digest bytea, 32 bytes, document  policy documents by their SHA-256
+//   indices           redoubt_keys_by_creation, …_by_vault, …_by_address, redoubt_vaults_by_creation: the
+//                     order of listing, of all keys and of those of a vault or address;
+//                     redoubt_keys_by_deletion: pending ones, by when
 //
-// An INSERT is a transaction of its own; synchronous_commit stays on, so when it is done it is on the
+// A statement is a transaction of its own; synchronous_commit stays on, so when it is done it is on the
 // server's disk. Up to kConnections statements run at once, each on a connection of its own. A connection
 // that broke is made anew, and its statement is sent once more: a record that is then there already, byte for
 // byte, is the first attempt's.
+#include "store/key_page.h"
 #include "store/record_checks.h"
+
+#include "base/cursor.h"
 
 #include <libpq-fe.h>
 
 #include <algorithm>
 #include <array>
 #include <condition_variable>
-#include <limits>
 #include <mutex>
 #include <utility>
 
@@ -29,31 +37,58 @@ namespace redoubt::store {
 namespace {
 
 constexpr std::size_t kConnections = 8;
-constexpr const char* kSchemaVersion = "1";
+constexpr const char* kSchemaVersion = "2";
+// Rows that a list fetches at once, at most.
+constexpr std::size_t kMaxFetched = 500;
 // The lock under which the schema is made; "RDST", as the SQLite file's application_id.
 constexpr const char* kSchemaLock = "SELECT pg_advisory_xact_lock(1380209492)";
+// Ciphertext does not compress; documents do.
 constexpr const char* kSchema =
-    "CREATE TABLE redoubt_keys(id bytea PRIMARY KEY CHECK(octet_length(id) = 16), created bigint NOT NULL,"
+    "CREATE TABLE redoubt_keys(id bytea PRIMARY KEY CHECK(octet_length(id) = 16), revision bigint NOT NULL,"
+    " created bigint NOT NULL, vault bytea NOT NULL, address bytea NOT NULL, deletes bigint,"
     " record bytea NOT NULL);"
-    "ALTER TABLE redoubt_keys ALTER COLUMN record SET STORAGE PLAIN;" // ciphertext does not compress
+    "ALTER TABLE redoubt_keys ALTER COLUMN record SET STORAGE EXTERNAL;"
     "CREATE INDEX redoubt_keys_by_creation ON redoubt_keys(created, id);"
+    "CREATE INDEX redoubt_keys_by_vault ON redoubt_keys(vault, created, id);"
+    "CREATE INDEX redoubt_keys_by_address ON redoubt_keys(address, created, id);"
+    "CREATE INDEX redoubt_keys_by_deletion ON redoubt_keys(deletes, id) WHERE deletes IS NOT NULL;"
+    "CREATE TABLE redoubt_deleted_keys(id bytea PRIMARY KEY CHECK(octet_length(id) = 16));"
     "CREATE TABLE redoubt_vaults(id bytea PRIMARY KEY CHECK(octet_length(id) = 16), created bigint NOT NULL,"
     " record bytea NOT NULL);"
     "CREATE INDEX redoubt_vaults_by_creation ON redoubt_vaults(created, id);"
+    "CREATE TABLE redoubt_policies(digest bytea PRIMARY KEY CHECK(octet_length(digest) = 32),"
+    " document bytea NOT NULL);"
     "CREATE TABLE redoubt_store(version integer NOT NULL);"
-    "INSERT INTO redoubt_store VALUES(1);";
+    "INSERT INTO redoubt_store VALUES(2);";
 
 constexpr const char* kPutKey =
-    "INSERT INTO redoubt_keys(id, created, record) VALUES($1, $2, $3) ON CONFLICT (id) DO NOTHING";
+    "INSERT INTO redoubt_keys(id, revision, created, vault, address, deletes, record)"
+    " SELECT $1::bytea, $2::bigint, $3::bigint, $4::bytea, $5::bytea, $6::bigint, $7::bytea WHERE NOT EXISTS"
+    " (SELECT 1 FROM redoubt_deleted_keys WHERE id = $1::bytea) ON CONFLICT (id) DO NOTHING";
+// Of two changes of the same record the second waits for the first, and then finds its revision.
+constexpr const char* kUpdateKey =
+    "UPDATE redoubt_keys SET revision = $2, created = $3, vault = $4, address = $5, deletes = $6, record = $7"
+    " WHERE id = $1 AND revision < $2";
 constexpr const char* kPutVault =
     "INSERT INTO redoubt_vaults(id, created, record) VALUES($1, $2, $3) ON CONFLICT (id) DO NOTHING";
+constexpr const char* kPutPolicy =
+    "INSERT INTO redoubt_policies(digest, document) VALUES($1, $2) ON CONFLICT (digest) DO NOTHING";
 constexpr const char* kGetKey = "SELECT record FROM redoubt_keys WHERE id = $1";
 constexpr const char* kGetVault = "SELECT record FROM redoubt_vaults WHERE id = $1";
-constexpr const char* kListFirst = "SELECT record FROM redoubt_keys ORDER BY created, id LIMIT $1";
-// No row, and so no page, where the id is unknown: comparing with NULL is never true.
-constexpr const char* kListAfter =
-    "SELECT record FROM redoubt_keys WHERE (created, id) > (SELECT created, id FROM "
-    "redoubt_keys WHERE id = $2) ORDER BY created, id LIMIT $1";
+constexpr const char* kGetPolicy = "SELECT document FROM redoubt_policies WHERE digest = $1";
+constexpr const char* kListKeys = "SELECT created, id, record FROM redoubt_keys WHERE"
+                                  " (created, id) > ($1, $2) ORDER BY created, id LIMIT $3";
+constexpr const char* kListKeysOfVault = "SELECT created, id, record FROM redoubt_keys WHERE vault = $4 AND"
+                                         " (created, id) > ($1, $2) ORDER BY created, id LIMIT $3";
+constexpr const char* kListKeysOfAddress =
+    "SELECT created, id, record FROM redoubt_keys WHERE address = $4 AND"
+    " (created, id) > ($1, $2) ORDER BY created, id LIMIT $3";
+// What another gateway deletes right now is left to it.
+constexpr const char* kDueKeys = "SELECT id, record FROM redoubt_keys WHERE deletes <= $1"
+                                 " ORDER BY deletes, id LIMIT $2 FOR UPDATE SKIP LOCKED";
+constexpr const char* kDeleteKey =
+    "WITH gone AS (DELETE FROM redoubt_keys WHERE id = $1 RETURNING id)"
+    " INSERT INTO redoubt_deleted_keys SELECT id FROM gone ON CONFLICT (id) DO NOTHING";
 constexpr const char* kListVaults = "SELECT record FROM redoubt_vaults ORDER BY created, id";
 
 using Bigint = ByteArray<8>; // as the server sends and takes it: big-endian
@@ -62,6 +97,10 @@ Bigint bigint(std::int64_t value) {
     for (std::size_t i = 0; i < out.size(); ++i)
         out[i] = static_cast<std::uint8_t>(static_cast<std::uint64_t>(value) >> (56 - 8 * i));
     return out;
+}
+
+Bigint bigint_of(std::size_t value) {
+    return bigint(static_cast<std::int64_t>(std::min<std::uint64_t>(value, INT64_MAX)));
 }
 
 class Answer {
@@ -79,13 +118,17 @@ class Answer {
         return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
     }
     int rows() const noexcept { return PQntuples(result_); }
-    Bytes bytes(int row) const {
-        const auto* data = reinterpret_cast<const std::uint8_t*>(PQgetvalue(result_, row, 0));
-        return {data, data + PQgetlength(result_, row, 0)};
+    ByteView view(int row, int column) const noexcept {
+        return {reinterpret_cast<const std::uint8_t*>(PQgetvalue(result_, row, column)),
+                static_cast<std::size_t>(PQgetlength(result_, row, column))};
+    }
+    Bytes bytes(int row, int column = 0) const { return to_bytes(view(row, column)); }
+    std::int64_t integer(int row, int column) const noexcept {
+        return static_cast<std::int64_t>(Cursor(view(row, column)).u64());
     }
     std::string_view text() const noexcept { return rows() == 1 ? PQgetvalue(result_, 0, 0) : ""; }
-    // Rows that a statement inserted: "1" or "0".
-    bool inserted() const noexcept { return std::string_view(PQcmdTuples(result_)) == "1"; }
+    // Whether an INSERT or UPDATE of one row found it free, or fit to change.
+    bool changed() const noexcept { return std::string_view(PQcmdTuples(result_)) == "1"; }
     std::string error() const { return PQresultErrorMessage(result_); }
 
   private:
@@ -134,10 +177,10 @@ class Connection {
     bool broken() const noexcept { return handle_ == nullptr || PQstatus(handle_) != CONNECTION_OK; }
 
     Answer simple(const std::string& sql) { return Answer(PQexec(handle_, sql.c_str())); }
-    // Parameters and results in binary.
+    // Parameters and results in binary. A view without memory is NULL.
     Answer run(const char* sql, std::initializer_list<ByteView> parameters) {
-        std::array<const char*, 3> values{};
-        std::array<int, 3> sizes{}, formats{};
+        std::array<const char*, 7> values{};
+        std::array<int, 7> sizes{}, formats{};
         std::size_t n = 0;
         for (const ByteView parameter : parameters) {
             values[n] = reinterpret_cast<const char*>(parameter.data());
@@ -173,6 +216,11 @@ Status prepare_schema(Connection& connection) {
         const Answer version = connection.simple("SELECT version FROM redoubt_store");
         if (!version.good())
             return connection.failed();
+        if (version.text() == "1")
+            return fail(
+                Code::StoreFailed,
+                "the store was written by an unreleased development version of Redoubt, whose records "
+                "this one cannot read; name another database or schema");
         if (version.text() != kSchemaVersion)
             return fail(Code::StoreFailed, "the store was written by a newer Redoubt; use that version",
                         "schema version " + std::string(version.text()));
@@ -195,12 +243,45 @@ class PostgresStore final : public Store {
 
     Status put_key(ByteView record) override {
         REDOUBT_TRY(const auto head, sealed::read_key_head(record));
-        return put(kPutKey, kGetKey, head.id, head.created, record);
+        Lease connection(*this);
+        bool again = false;
+        REDOUBT_TRY(const bool changed, write_key(connection, kPutKey, head, record, again));
+        return changed ? Status{} : exists(connection, kGetKey, head.id, record, again);
+    }
+
+    Status update_key(ByteView record) override {
+        REDOUBT_TRY(const auto head, sealed::read_key_head(record));
+        Lease connection(*this);
+        bool again = false;
+        REDOUBT_TRY(const bool changed, write_key(connection, kUpdateKey, head, record, again));
+        if (changed)
+            return {};
+        REDOUBT_TRY(const Answer stored, run(connection, kGetKey, {head.id}, again));
+        if (stored.rows() == 0)
+            return unknown_key();
+        if (same_bytes(stored.view(0, 0), record))
+            return {};
+        return newer_revision();
     }
 
     Status put_vault(ByteView record) override {
         REDOUBT_TRY(const auto vault, sealed::decode_vault(record));
-        return put(kPutVault, kGetVault, vault.id, vault.created, record);
+        Lease connection(*this);
+        bool again = false;
+        const Bigint created = bigint(vault.created);
+        REDOUBT_TRY(const Answer answer, run(connection, kPutVault, {vault.id, created, record}, again));
+        return answer.changed() ? Status{} : exists(connection, kGetVault, vault.id, record, again);
+    }
+
+    Status put_policy(ByteView document) override {
+        REDOUBT_TRY(const Hash32 digest, new_policy_digest(document));
+        REDOUBT_CHECK(query(kPutPolicy, {digest, document}));
+        return {};
+    }
+
+    Result<std::optional<Bytes>> get_policy(const Hash32& digest) override {
+        REDOUBT_TRY(auto document, get(kGetPolicy, digest));
+        return checked_policy(std::move(document), digest);
     }
 
     Result<std::optional<Bytes>> get_key(const sealed::KeyId& id) override {
@@ -213,16 +294,49 @@ class PostgresStore final : public Store {
         return checked_vault(std::move(record), id);
     }
 
-    Result<std::vector<StoredKey>> list_keys(std::optional<sealed::KeyId> after, std::size_t limit) override {
-        const Bigint rows = bigint(static_cast<std::int64_t>(
-            std::min<std::uint64_t>(limit, std::numeric_limits<std::int64_t>::max())));
-        REDOUBT_TRY(const Answer answer,
-                    after ? query(kListAfter, {rows, *after}) : query(kListFirst, {rows}));
-        std::vector<StoredKey> out;
-        out.reserve(static_cast<std::size_t>(answer.rows()));
-        for (int row = 0; row < answer.rows(); ++row) {
-            REDOUBT_TRY(auto key, listed_key(answer.bytes(row)));
-            out.push_back(std::move(key));
+    Result<KeyPage> list_keys(const KeyFilter& filter, std::optional<Position> after,
+                              std::size_t limit) override {
+        KeyPageBuilder page(filter, after, limit);
+        for (;;) {
+            // One row more than can be taken tells whether there are more.
+            const std::size_t rows = std::min(page.wants(), kMaxFetched) + 1;
+            const Bigint created = bigint(page.last().created), most = bigint_of(rows);
+            const sealed::KeyId id = page.last().id;
+            REDOUBT_TRY(const Answer answer,
+                        // An address has few keys, a vault may have all.
+                        filter.address ? query(kListKeysOfAddress, {created, id, most, *filter.address})
+                        : filter.vault ? query(kListKeysOfVault, {created, id, most, *filter.vault})
+                                       : query(kListKeys, {created, id, most}));
+            for (int row = 0; row < answer.rows(); ++row) {
+                if (page.full())
+                    return page.finish(true);
+                const auto at = to_array<16>(answer.view(row, 1));
+                if (!at)
+                    return damaged_record();
+                page.look({answer.integer(row, 0), *at}, answer.bytes(row, 2));
+            }
+            if (static_cast<std::size_t>(answer.rows()) < rows)
+                return page.finish(false);
+        }
+    }
+
+    Result<std::vector<sealed::KeyId>> delete_due_keys(UnixMs now, std::size_t limit) override {
+        Lease connection(*this);
+        std::vector<sealed::KeyId> first, out;
+        if (!connection->broken()) {
+            const Status done = delete_due(connection, now, limit, first);
+            if (done || !connection->broken())
+                return done ? Result<std::vector<sealed::KeyId>>(std::move(first))
+                            : std::unexpected(done.error());
+        }
+        // Whether the broken connection's transaction was done is seen by what is gone.
+        REDOUBT_CHECK(connection->open(target_));
+        REDOUBT_CHECK(delete_due(connection, now, limit, out));
+        for (const auto& id : first) {
+            bool again = false;
+            REDOUBT_TRY(const Answer stored, run(connection, kGetKey, {id}, again));
+            if (stored.rows() == 0 && std::ranges::find(out, id) == out.end())
+                out.push_back(id);
         }
         return out;
     }
@@ -289,20 +403,53 @@ class PostgresStore final : public Store {
         return run(connection, sql, parameters, again);
     }
 
-    Status put(const char* insert, const char* select, ByteView id, UnixMs created, ByteView record) {
-        Lease connection(*this);
-        bool again = false;
-        const Bigint when = bigint(created);
-        REDOUBT_TRY(const Answer answer, run(connection, insert, {id, when, record}, again));
-        if (answer.inserted())
-            return {};
+    // False: there is such a key already, or none that it may replace.
+    Result<bool> write_key(Lease& connection, const char* sql, const sealed::KeyHead& head, ByteView record,
+                           bool& again) {
+        const Bigint revision = bigint(head.revision), created = bigint(head.created),
+                     deletes = bigint(head.deletes);
+        const bool pending = head.state == sealed::State::PendingDeletion;
+        REDOUBT_TRY(const Answer answer, run(connection, sql,
+                                             {head.id, revision, created, head.vault, head.address,
+                                              pending ? ByteView(deletes) : ByteView(), record},
+                                             again));
+        return answer.changed();
+    }
+
+    // What an INSERT that found a record with its id comes to. `again`: it was sent twice.
+    Status exists(Lease& connection, const char* select, ByteView id, ByteView record, bool again) {
         if (again) {
             REDOUBT_TRY(const Answer stored, run(connection, select, {id}, again));
-            const Bytes found = stored.rows() == 1 ? stored.bytes(0) : Bytes{};
-            if (std::equal(found.begin(), found.end(), record.begin(), record.end()))
+            if (stored.rows() == 1 && same_bytes(stored.view(0, 0), record))
                 return {};
         }
-        return fail(Code::Conflict, "the store has a record with this id already");
+        return exists_already();
+    }
+
+    // In one transaction. `due` tells what it deletes, or may have deleted if the connection broke.
+    Status delete_due(Lease& connection, UnixMs now, std::size_t limit, std::vector<sealed::KeyId>& due) {
+        const Bigint time = bigint(now), most = bigint_of(limit);
+        const auto failed = [&] {
+            auto error = connection->failed();
+            (void)connection->simple("ROLLBACK");
+            return error;
+        };
+        if (!connection->simple("BEGIN").good())
+            return failed();
+        const Answer rows = connection->run(kDueKeys, {time, most});
+        if (!rows.good())
+            return failed();
+        for (int row = 0; row < rows.rows(); ++row) {
+            const auto head = sealed::read_key_head(rows.view(row, 1));
+            if (head && same_bytes(rows.view(row, 0), head->id) && deletion_due(*head, now))
+                due.push_back(head->id);
+        }
+        for (const auto& id : due)
+            if (!connection->run(kDeleteKey, {id}).good())
+                return failed();
+        if (!connection->simple("COMMIT").good())
+            return failed();
+        return {};
     }
 
     Result<std::optional<Bytes>> get(const char* sql, ByteView id) {
@@ -347,12 +494,6 @@ Result<std::unique_ptr<Store>> open_postgres_store(const std::string& target) {
     auto store = std::make_unique<PostgresStore>();
     REDOUBT_CHECK(store->open(target));
     return store;
-}
-
-Result<std::unique_ptr<Store>> open_store(const std::string& target) {
-    if (target.starts_with("postgresql://") || target.starts_with("postgres://"))
-        return open_postgres_store(target);
-    return open_sqlite_store(target);
 }
 
 } // namespace redoubt::store

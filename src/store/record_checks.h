@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every store checks of the rows that it reads: that a record can be read and is its id's. Nothing is
-// authenticated here; the enclave does that. Pure functions, thread-safe. Error: StoreFailed.
+// What every store checks of what it is given and of the rows that it reads: that a record can be read and is
+// its id's. Nothing is authenticated here; the enclave does that. Pure functions, thread-safe. Error of what
+// is read: StoreFailed.
 #pragma once
 
+#include "crypto/hash.h"
 #include "store/store.h"
 
 #include <utility>
@@ -11,6 +13,22 @@ namespace redoubt::store {
 
 inline std::unexpected<Error> damaged_record() {
     return fail(Code::StoreFailed, "the store holds a record that is damaged; restore it from a backup");
+}
+
+inline std::unexpected<Error> exists_already() {
+    return fail(Code::Conflict, "the store has a record with this id already");
+}
+
+inline std::unexpected<Error> unknown_key() {
+    return fail(Code::UnknownKey, "the store has no key with this id");
+}
+
+inline std::unexpected<Error> newer_revision() {
+    return fail(Code::Conflict, "the key was changed meanwhile; read it again and repeat the change");
+}
+
+inline bool same_bytes(ByteView a, ByteView b) noexcept {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end());
 }
 
 // The record of a key, or nothing, as it was looked up by `id`.
@@ -34,17 +52,28 @@ inline Result<std::optional<Bytes>> checked_vault(std::optional<Bytes> record, c
 }
 
 // A row of a list.
-inline Result<StoredKey> listed_key(Bytes record) {
-    const auto head = sealed::read_key_head(record);
-    if (!head)
-        return damaged_record();
-    return StoredKey{*head, std::move(record)};
-}
-
 inline Result<Bytes> listed_vault(Bytes record) {
     if (!sealed::decode_vault(record))
         return damaged_record();
     return record;
+}
+
+// The digest of a policy document that is to be put. Error: RecordInvalid.
+inline Result<Hash32> new_policy_digest(ByteView document) {
+    if (document.empty() || document.size() > kMaxPolicy)
+        return fail(Code::RecordInvalid, "a policy document has 1 to 65536 bytes");
+    return crypto::sha256(document);
+}
+
+inline Result<std::optional<Bytes>> checked_policy(std::optional<Bytes> document, const Hash32& digest) {
+    if (document && crypto::sha256(*document) != digest)
+        return damaged_record();
+    return document;
+}
+
+// Whether the key of a record may be deleted now, whatever a column or index beside it says.
+inline bool deletion_due(const sealed::KeyHead& head, UnixMs now) noexcept {
+    return head.state == sealed::State::PendingDeletion && head.deletes <= now;
 }
 
 } // namespace redoubt::store

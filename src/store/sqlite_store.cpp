@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// The store in one SQLite file. Schema, version 1 (PRAGMA user_version; application_id 0x52445354, "RDST"):
+// The store in one SQLite file. Schema, version 2 (PRAGMA user_version; application_id 0x52445354, "RDST"):
 //
-//   keys    id BLOB, 16 bytes, primary key      sealed::KeyId
-//           created INTEGER                     the head's, milliseconds since 1970
-//           record BLOB                         the sealed record, as put
-//   vaults  id, created, record                 the same of vault records
-//   keys_by_creation, vaults_by_creation        indices on (created, id), the order of listing
+//   keys      id BLOB, 16 bytes, primary key    sealed::KeyId
+//             created INTEGER                   the head's, milliseconds since 1970
+//             vault, address BLOB               the head's
+//             deletes INTEGER                   the head's while its deletion is pending, else NULL
+//             record BLOB                       the sealed record, as put
+//   vaults    id, created, record               the same of vault records
+//   deleted_keys  id BLOB, 16 bytes             ids that had a key: none is used twice
+//   policies  digest BLOB, 32 bytes, document   policy documents by their SHA-256
+//   indices   keys_by_creation, keys_by_vault, keys_by_address, vaults_by_creation: the order of listing, of
+//             all keys and of those of a vault or address; keys_by_deletion: pending ones, by when
 //
-// Two connections: one writes, one reads, so that a read does not wait for another caller's fsync (WAL lets
-// both go on). Each has a mutex; other processes may have the same file open.
+// Three connections: one writes, one reads single records, one lists, so that a read waits neither for
+// another caller's fsync (WAL lets both go on) nor for a long list. Each has a mutex; other processes may
+// have the same file open.
+#include "store/key_page.h"
 #include "store/record_checks.h"
 
 #include <fcntl.h>
@@ -17,7 +24,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <limits>
 #include <mutex>
 #include <utility>
 
@@ -27,16 +33,30 @@ namespace {
 
 constexpr int kBusyTimeoutMs = 5'000;
 constexpr std::int64_t kApplicationId = 0x52445354;
-constexpr std::int64_t kSchemaVersion = 1;
+constexpr std::int64_t kSchemaVersion = 2;
 constexpr const char* kSchema =
     "CREATE TABLE keys(id BLOB PRIMARY KEY NOT NULL CHECK(length(id) = 16), created INTEGER NOT NULL,"
-    " record BLOB NOT NULL) WITHOUT ROWID, STRICT;"
+    " vault BLOB NOT NULL, address BLOB NOT NULL, deletes INTEGER, record BLOB NOT NULL)"
+    " WITHOUT ROWID, STRICT;"
     "CREATE INDEX keys_by_creation ON keys(created, id);"
+    "CREATE INDEX keys_by_vault ON keys(vault, created, id);"
+    "CREATE INDEX keys_by_address ON keys(address, created, id);"
+    "CREATE INDEX keys_by_deletion ON keys(deletes, id) WHERE deletes IS NOT NULL;"
+    "CREATE TABLE deleted_keys(id BLOB PRIMARY KEY NOT NULL CHECK(length(id) = 16)) WITHOUT ROWID, STRICT;"
     "CREATE TABLE vaults(id BLOB PRIMARY KEY NOT NULL CHECK(length(id) = 16), created INTEGER NOT NULL,"
     " record BLOB NOT NULL) WITHOUT ROWID, STRICT;"
     "CREATE INDEX vaults_by_creation ON vaults(created, id);"
-    "PRAGMA application_id = 1380209492; PRAGMA user_version = 1;";
-static_assert(kApplicationId == 1'380'209'492 && kSchemaVersion == 1);
+    "CREATE TABLE policies(digest BLOB PRIMARY KEY NOT NULL CHECK(length(digest) = 32),"
+    " document BLOB NOT NULL) STRICT;" // with a rowid: documents are too large for the nodes of a tree
+    "PRAGMA application_id = 1380209492; PRAGMA user_version = 2;";
+static_assert(kApplicationId == 1'380'209'492 && kSchemaVersion == 2);
+
+constexpr const char* kListKeys = "SELECT created, id, record FROM keys WHERE"
+                                  " (created, id) > (?, ?) ORDER BY created, id";
+constexpr const char* kListKeysOfVault = "SELECT created, id, record FROM keys WHERE vault = ? AND"
+                                         " (created, id) > (?, ?) ORDER BY created, id";
+constexpr const char* kListKeysOfAddress = "SELECT created, id, record FROM keys WHERE address = ? AND"
+                                           " (created, id) > (?, ?) ORDER BY created, id";
 
 // A prepared statement, used again and again. Parameters are bound by position; the memory stays valid until
 // the statement is done, which is when the Use that ran it ends.
@@ -70,6 +90,12 @@ class Use {
         return bound(sqlite3_bind_blob64(statement_, next_++, blob.data(), blob.size(), SQLITE_STATIC));
     }
     Use& bind(std::int64_t value) noexcept { return bound(sqlite3_bind_int64(statement_, next_++, value)); }
+    Use& bind_null() noexcept { return bound(sqlite3_bind_null(statement_, next_++)); }
+    // All of the head that has a column.
+    Use& bind(const sealed::KeyHead& head) noexcept {
+        bind(head.created).bind(head.vault).bind(head.address);
+        return head.state == sealed::State::PendingDeletion ? bind(head.deletes) : bind_null();
+    }
     // SQLITE_ROW, SQLITE_DONE or an (extended) error.
     int step() noexcept { return result_ == SQLITE_OK ? sqlite3_step(statement_) : result_; }
     std::int64_t integer(int column) const noexcept { return sqlite3_column_int64(statement_, column); }
@@ -127,6 +153,7 @@ class Connection {
             return failed();
         return use.integer(0);
     }
+    int changed() const noexcept { return sqlite3_changes(handle_); } // rows, by the last statement
     std::unexpected<Error> failed() const {
         return fail(Code::StoreFailed, "the store's database failed; check its file, disk and permissions",
                     handle_ != nullptr ? sqlite3_errmsg(handle_) : "out of memory");
@@ -142,6 +169,10 @@ Status prepare_schema(Connection& connection) {
     REDOUBT_TRY(const auto version, connection.number("PRAGMA user_version"));
     if (application == kApplicationId && version == kSchemaVersion)
         return {};
+    if (application == kApplicationId && version == 1)
+        return fail(Code::StoreFailed,
+                    "the store was written by an unreleased development version of Redoubt, "
+                    "whose records this one cannot read; name another file");
     if (application == kApplicationId && version > kSchemaVersion)
         return fail(Code::StoreFailed, "the store was written by a newer Redoubt; use that version",
                     "schema version " + std::to_string(version));
@@ -181,34 +212,92 @@ Status prepare_database(Connection& connection) {
     return connection.execute("COMMIT");
 }
 
+// Of the connection that writes. What is not committed is undone.
+class Transaction {
+  public:
+    static Result<Transaction> begin(Connection& connection) {
+        // At once the writer, so that what it reads is what it changes.
+        REDOUBT_CHECK(connection.execute("BEGIN IMMEDIATE"));
+        return Transaction(connection);
+    }
+    Transaction(Transaction&& other) noexcept : connection_(std::exchange(other.connection_, nullptr)) {}
+    Transaction& operator=(Transaction&&) = delete;
+    ~Transaction() {
+        if (connection_ != nullptr)
+            (void)connection_->execute("ROLLBACK");
+    }
+    // When it is done, what was changed is in the log, and the log is on the disk.
+    Status commit() {
+        REDOUBT_CHECK(connection_->execute("COMMIT"));
+        connection_ = nullptr;
+        return {};
+    }
+
+  private:
+    explicit Transaction(Connection& connection) noexcept : connection_(&connection) {}
+    Connection* connection_;
+};
+
 class SqliteStore final : public Store {
   public:
     Status open(const std::string& path) {
         REDOUBT_CHECK(writer_.open(path));
         REDOUBT_CHECK(prepare_database(writer_));
-        REDOUBT_CHECK(reader_.open(path));
-        REDOUBT_CHECK(reader_.execute("PRAGMA query_only = ON"));
-        REDOUBT_TRY(put_key_, writer_.prepare("INSERT INTO keys(id, created, record) VALUES(?, ?, ?)"));
+        for (Connection* const reader : {&reader_, &lister_}) {
+            REDOUBT_CHECK(reader->open(path));
+            REDOUBT_CHECK(reader->execute("PRAGMA query_only = ON"));
+        }
+        REDOUBT_TRY(put_key_, writer_.prepare("INSERT INTO keys(id, created, vault, address, deletes, record)"
+                                              " SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS"
+                                              " (SELECT 1 FROM deleted_keys WHERE id = ?1)"));
+        REDOUBT_TRY(bury_key_, writer_.prepare("INSERT OR IGNORE INTO deleted_keys(id) VALUES(?)"));
+        REDOUBT_TRY(stored_key_, writer_.prepare("SELECT record FROM keys WHERE id = ?"));
+        REDOUBT_TRY(update_key_, writer_.prepare("UPDATE keys SET created = ?, vault = ?, address = ?,"
+                                                 " deletes = ?, record = ? WHERE id = ?"));
+        REDOUBT_TRY(due_keys_, writer_.prepare("SELECT id, record FROM keys WHERE deletes IS NOT NULL AND"
+                                               " deletes <= ? ORDER BY deletes, id"));
+        REDOUBT_TRY(delete_key_, writer_.prepare("DELETE FROM keys WHERE id = ?"));
         REDOUBT_TRY(put_vault_, writer_.prepare("INSERT INTO vaults(id, created, record) VALUES(?, ?, ?)"));
+        REDOUBT_TRY(put_policy_, writer_.prepare("INSERT INTO policies(digest, document) VALUES(?, ?)"
+                                                 " ON CONFLICT(digest) DO NOTHING"));
         REDOUBT_TRY(get_key_, reader_.prepare("SELECT record FROM keys WHERE id = ?"));
         REDOUBT_TRY(get_vault_, reader_.prepare("SELECT record FROM vaults WHERE id = ?"));
-        REDOUBT_TRY(list_first_, reader_.prepare("SELECT record FROM keys ORDER BY created, id LIMIT ?"));
-        // No row, and so no page, where the id is unknown: comparing with NULL is never true.
-        REDOUBT_TRY(list_after_,
-                    reader_.prepare("SELECT record FROM keys WHERE (created, id) > (SELECT created, id FROM "
-                                    "keys WHERE id = ?) ORDER BY created, id LIMIT ?"));
-        REDOUBT_TRY(list_vaults_, reader_.prepare("SELECT record FROM vaults ORDER BY created, id"));
+        REDOUBT_TRY(get_policy_, reader_.prepare("SELECT document FROM policies WHERE digest = ?"));
+        REDOUBT_TRY(list_keys_, lister_.prepare(kListKeys));
+        REDOUBT_TRY(list_keys_of_vault_, lister_.prepare(kListKeysOfVault));
+        REDOUBT_TRY(list_keys_of_address_, lister_.prepare(kListKeysOfAddress));
+        REDOUBT_TRY(list_vaults_, lister_.prepare("SELECT record FROM vaults ORDER BY created, id"));
         return {};
     }
 
     Status put_key(ByteView record) override {
         REDOUBT_TRY(const auto head, sealed::read_key_head(record));
-        return put(put_key_, head.id, head.created, record);
+        const std::lock_guard lock(writer_mutex_);
+        Use use(put_key_);
+        REDOUBT_CHECK(inserted(use.bind(head.id).bind(head).bind(record)));
+        return writer_.changed() == 1 ? Status{} : exists_already(); // its id was a deleted key's
     }
 
-    Status put_vault(ByteView record) override {
-        REDOUBT_TRY(const auto vault, sealed::decode_vault(record));
-        return put(put_vault_, vault.id, vault.created, record);
+    Status update_key(ByteView record) override {
+        REDOUBT_TRY(const auto head, sealed::read_key_head(record));
+        const std::lock_guard lock(writer_mutex_);
+        REDOUBT_TRY(auto transaction, Transaction::begin(writer_));
+        REDOUBT_TRY(const auto stored, one(writer_, stored_key_, head.id));
+        if (!stored)
+            return unknown_key();
+        const auto before = sealed::read_key_head(*stored);
+        if (!before || before->id != head.id)
+            return damaged_record();
+        if (same_bytes(*stored, record))
+            return {};
+        if (before->revision >= head.revision)
+            return newer_revision();
+        {
+            Use use(update_key_);
+            if (use.bind(head).bind(record).bind(head.id).step() != SQLITE_DONE)
+                return writer_.failed();
+        }
+        return transaction.commit();
     }
 
     Result<std::optional<Bytes>> get_key(const sealed::KeyId& id) override {
@@ -216,32 +305,69 @@ class SqliteStore final : public Store {
         return checked_key(std::move(record), id);
     }
 
+    Result<KeyPage> list_keys(const KeyFilter& filter, std::optional<Position> after,
+                              std::size_t limit) override {
+        KeyPageBuilder page(filter, after, limit);
+        const Position from = page.last();
+        const std::lock_guard lock(lister_mutex_);
+        // An address has few keys, a vault may have all.
+        Use use(filter.address ? list_keys_of_address_ : filter.vault ? list_keys_of_vault_ : list_keys_);
+        if (filter.address)
+            use.bind(ByteView(*filter.address));
+        else if (filter.vault)
+            use.bind(ByteView(*filter.vault));
+        use.bind(from.created).bind(from.id);
+        int result = use.step();
+        for (; result == SQLITE_ROW && !page.full(); result = use.step()) {
+            const auto id = to_array<16>(use.blob(1));
+            if (!id)
+                return damaged_record();
+            page.look({use.integer(0), *id}, use.blob(2));
+        }
+        if (result != SQLITE_ROW && result != SQLITE_DONE)
+            return lister_.failed();
+        return page.finish(result == SQLITE_ROW);
+    }
+
+    Result<std::vector<sealed::KeyId>> delete_due_keys(UnixMs now, std::size_t limit) override {
+        const std::lock_guard lock(writer_mutex_);
+        REDOUBT_TRY(auto transaction, Transaction::begin(writer_));
+        std::vector<sealed::KeyId> due;
+        {
+            Use use(due_keys_);
+            use.bind(now);
+            int result = use.step();
+            for (; result == SQLITE_ROW && due.size() < limit; result = use.step()) {
+                const auto head = sealed::read_key_head(use.blob(1));
+                if (head && same_bytes(use.blob(0), head->id) && deletion_due(*head, now))
+                    due.push_back(head->id);
+            }
+            if (result != SQLITE_ROW && result != SQLITE_DONE)
+                return writer_.failed();
+        }
+        for (const auto& id : due) {
+            Use use(delete_key_), bury(bury_key_);
+            if (use.bind(id).step() != SQLITE_DONE || bury.bind(id).step() != SQLITE_DONE)
+                return writer_.failed();
+        }
+        REDOUBT_CHECK(transaction.commit());
+        return due;
+    }
+
+    Status put_vault(ByteView record) override {
+        REDOUBT_TRY(const auto vault, sealed::decode_vault(record));
+        const std::lock_guard lock(writer_mutex_);
+        Use use(put_vault_);
+        return inserted(use.bind(vault.id).bind(vault.created).bind(record));
+    }
+
     Result<std::optional<Bytes>> get_vault(const sealed::VaultId& id) override {
         REDOUBT_TRY(auto record, get(get_vault_, id));
         return checked_vault(std::move(record), id);
     }
 
-    Result<std::vector<StoredKey>> list_keys(std::optional<sealed::KeyId> after, std::size_t limit) override {
-        const auto rows = static_cast<std::int64_t>(
-            std::min<std::uint64_t>(limit, std::numeric_limits<std::int64_t>::max()));
-        const std::lock_guard lock(reader_mutex_);
-        Use use(after ? list_after_ : list_first_);
-        if (after)
-            use.bind(ByteView(*after));
-        use.bind(rows);
-        std::vector<StoredKey> out;
-        int result = use.step();
-        for (; result == SQLITE_ROW; result = use.step()) {
-            REDOUBT_TRY(auto key, listed_key(use.blob(0)));
-            out.push_back(std::move(key));
-        }
-        if (result != SQLITE_DONE)
-            return reader_.failed();
-        return out;
-    }
-
     Result<std::vector<Bytes>> list_vaults() override {
-        const std::lock_guard lock(reader_mutex_);
+        const std::lock_guard lock(lister_mutex_);
         Use use(list_vaults_);
         std::vector<Bytes> out;
         int result = use.step();
@@ -250,20 +376,29 @@ class SqliteStore final : public Store {
             out.push_back(std::move(vault));
         }
         if (result != SQLITE_DONE)
-            return reader_.failed();
+            return lister_.failed();
         return out;
+    }
+
+    Status put_policy(ByteView document) override {
+        REDOUBT_TRY(const Hash32 digest, new_policy_digest(document));
+        const std::lock_guard lock(writer_mutex_);
+        Use use(put_policy_);
+        return inserted(use.bind(digest).bind(document));
+    }
+
+    Result<std::optional<Bytes>> get_policy(const Hash32& digest) override {
+        REDOUBT_TRY(auto document, get(get_policy_, digest));
+        return checked_policy(std::move(document), digest);
     }
 
   private:
     // Outside a transaction an INSERT is one of its own: when it is done it is in the log, and the log is on
     // the disk.
-    Status put(const Statement& statement, ByteView id, UnixMs created, ByteView record) {
-        const std::lock_guard lock(writer_mutex_);
-        Use use(statement);
-        use.bind(id).bind(created).bind(record);
+    Status inserted(Use& use) {
         const int result = use.step();
         if (result == SQLITE_CONSTRAINT_PRIMARYKEY)
-            return fail(Code::Conflict, "the store has a record with this id already");
+            return exists_already();
         if (result != SQLITE_DONE)
             return writer_.failed();
         return {};
@@ -271,21 +406,27 @@ class SqliteStore final : public Store {
 
     Result<std::optional<Bytes>> get(const Statement& statement, ByteView id) {
         const std::lock_guard lock(reader_mutex_);
+        return one(reader_, statement, id);
+    }
+
+    static Result<std::optional<Bytes>> one(const Connection& connection, const Statement& statement,
+                                            ByteView id) {
         Use use(statement);
         use.bind(id);
         const int result = use.step();
         if (result == SQLITE_ROW)
             return use.blob(0);
         if (result != SQLITE_DONE)
-            return reader_.failed();
+            return connection.failed();
         return std::nullopt;
     }
 
-    std::mutex writer_mutex_, reader_mutex_;
-    Connection writer_, reader_;
+    std::mutex writer_mutex_, reader_mutex_, lister_mutex_;
+    Connection writer_, reader_, lister_;
     // After the connections, so that they are gone before these close.
-    Statement put_key_, put_vault_;
-    Statement get_key_, get_vault_, list_first_, list_after_, list_vaults_;
+    Statement put_key_, stored_key_, update_key_, due_keys_, delete_key_, bury_key_, put_vault_, put_policy_;
+    Statement get_key_, get_vault_, get_policy_;
+    Statement list_keys_, list_keys_of_vault_, list_keys_of_address_, list_vaults_;
 };
 
 } // namespace

@@ -139,8 +139,9 @@ Status limit(const json::Value& object, std::string_view name, std::uint32_t low
 
 Result<Limits> limits(const json::Value& object) {
     Limits out;
-    REDOUBT_CHECK(members(
-        object, {"vault_lease_seconds", "key_cache_entries", "key_cache_seconds", "max_transaction_gas"}));
+    REDOUBT_CHECK(members(object, {"deletion_wait_seconds", "vault_lease_seconds", "key_cache_entries",
+                                   "key_cache_seconds", "max_transaction_gas"}));
+    REDOUBT_CHECK(limit(object, "deletion_wait_seconds", 0, 31'536'000, out.deletion_wait_seconds));
     REDOUBT_CHECK(limit(object, "max_transaction_gas", 0, UINT32_MAX, out.max_transaction_gas));
     REDOUBT_CHECK(limit(object, "vault_lease_seconds", 10, 86'400, out.vault_lease_seconds));
     REDOUBT_CHECK(limit(object, "key_cache_entries", 1, 10'000'000, out.key_cache_entries));

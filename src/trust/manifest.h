@@ -44,6 +44,8 @@ struct Limits {
     std::uint32_t vault_lease_seconds = 3600;  // 10 … 86,400
     std::uint32_t key_cache_entries = 100'000; // 1 … 10,000,000
     std::uint32_t key_cache_seconds = 3600;    // 1 … 86,400
+    // How long a key waits for its deletion at least, from when that is asked for.
+    std::uint32_t deletion_wait_seconds = 604'800; // 0 … 31,536,000
     // The most gas a transaction may have, 0 for no bound. EIP-7825's by default: chains of Osaka refuse
     // more.
     std::uint32_t max_transaction_gas = 16'777'216; // 0 … 4,294,967,295

@@ -46,6 +46,8 @@ std::string encode_statement(const KeyStatement& s) {
         .member("public_key", s.public_key)
         .member("raw_signing", s.raw_signing)
         .member("redoubt_key_statement", std::uint64_t{1})
+        .member("revision", s.revision)
+        .member("state", s.state)
         .member("vault_commitment", s.vault_commitment)
         .member("vault_id", s.vault_id)
         .end_object();
@@ -55,16 +57,19 @@ std::string encode_statement(const KeyStatement& s) {
 Result<KeyStatement> parse_statement(std::string_view text) {
     json::Document document;
     const auto root = document.parse(text, {.bytes = 4096, .depth = 2, .values = 32});
-    if (!root || !json::check_members(*root, {"address", "algorithm", "epoch", "exportable", "key_id",
-                                              "nonce", "policy_digest", "public_key", "raw_signing",
-                                              "redoubt_key_statement", "vault_commitment", "vault_id"}))
+    if (!root ||
+        !json::check_members(*root, {"address", "algorithm", "epoch", "exportable", "key_id", "nonce",
+                                     "policy_digest", "public_key", "raw_signing", "redoubt_key_statement",
+                                     "revision", "state", "vault_commitment", "vault_id"}))
         return invalid("the key statement is malformed");
     KeyStatement out;
     const auto version = root->get("redoubt_key_statement");
     const auto epoch = root->get("epoch");
     const auto exportable = root->get("exportable");
     const auto raw_signing = root->get("raw_signing");
-    if (!version || version->u64() != 1 || !epoch || !epoch->u64() || !exportable || !exportable->is_bool() ||
+    const auto revision = root->get("revision");
+    if (!revision || !revision->u64() || !read_text(*root, "state", out.state) || !version ||
+        version->u64() != 1 || !epoch || !epoch->u64() || !exportable || !exportable->is_bool() ||
         !raw_signing || !raw_signing->is_bool() || !read_text(*root, "address", out.address) ||
         !read_text(*root, "algorithm", out.algorithm) || !read_text(*root, "key_id", out.key_id) ||
         !read_text(*root, "nonce", out.nonce) || !read_text(*root, "policy_digest", out.policy_digest) ||
@@ -73,6 +78,7 @@ Result<KeyStatement> parse_statement(std::string_view text) {
         !read_text(*root, "vault_id", out.vault_id))
         return invalid("the key statement is malformed");
     out.epoch = *epoch->u64();
+    out.revision = *revision->u64();
     out.exportable = exportable->boolean();
     out.raw_signing = raw_signing->boolean();
     return out;
@@ -127,7 +133,6 @@ std::string encode_statement(const ImportOffer& offer) {
         .begin_object()
         .member("epoch", offer.epoch)
         .member("nonce", offer.nonce)
-        .member("policy_digest", offer.policy_digest)
         .member("public_key", offer.public_key)
         .member("redoubt_import_offer", std::uint64_t{1})
         .member("vault_commitment", offer.vault_commitment)
@@ -139,14 +144,13 @@ std::string encode_statement(const ImportOffer& offer) {
 Result<ImportOffer> parse_import_offer(std::string_view text) {
     json::Document document;
     const auto root = document.parse(text, {.bytes = 4096, .depth = 2, .values = 16});
-    if (!root || !json::check_members(*root, {"epoch", "nonce", "policy_digest", "public_key",
-                                              "redoubt_import_offer", "vault_commitment", "vault_id"}))
+    if (!root || !json::check_members(*root, {"epoch", "nonce", "public_key", "redoubt_import_offer",
+                                              "vault_commitment", "vault_id"}))
         return invalid("the import offer is malformed");
     ImportOffer out;
     const auto version = root->get("redoubt_import_offer");
     const auto epoch = root->get("epoch");
     if (!epoch || !epoch->u64() || !version || version->u64() != 1 || !read_text(*root, "nonce", out.nonce) ||
-        !read_text(*root, "policy_digest", out.policy_digest) ||
         !read_text(*root, "public_key", out.public_key) ||
         !read_text(*root, "vault_commitment", out.vault_commitment) ||
         !read_text(*root, "vault_id", out.vault_id))
@@ -155,17 +159,104 @@ Result<ImportOffer> parse_import_offer(std::string_view text) {
     return out;
 }
 
-std::string import_info(const ImportOffer& offer, bool hd, bool exportable, bool raw_signing) {
+std::string import_info(const ImportInfo& info) {
     std::string out;
     json::Writer(out)
         .begin_object()
-        .member("epoch", offer.epoch)
-        .member("exportable", exportable)
-        .member("hd", hd)
-        .member("policy_digest", offer.policy_digest)
-        .member("raw_signing", raw_signing)
+        .member("epoch", info.epoch)
+        .member("exportable", info.exportable)
+        .member("hd", info.hd)
+        .member("key_id", info.key_id)
+        .member("policy_digest", info.policy_digest)
+        .member("raw_signing", info.raw_signing)
         .member("redoubt_import", std::uint64_t{1})
-        .member("vault_id", offer.vault_id)
+        .member("vault_id", info.vault_id)
+        .end_object();
+    return out;
+}
+
+std::string encode_statement(const VaultStatement& s) {
+    std::string out;
+    json::Writer(out)
+        .begin_object()
+        .member("epoch", s.epoch)
+        .member("nonce", s.nonce)
+        .member("redoubt_vault_statement", std::uint64_t{1})
+        .member("vault_commitment", s.vault_commitment)
+        .member("vault_id", s.vault_id)
+        .end_object();
+    return out;
+}
+
+Result<VaultStatement> parse_vault_statement(std::string_view text) {
+    json::Document document;
+    const auto root = document.parse(text, {.bytes = 4096, .depth = 2, .values = 16});
+    if (!root || !json::check_members(
+                     *root, {"epoch", "nonce", "redoubt_vault_statement", "vault_commitment", "vault_id"}))
+        return invalid("the vault statement is malformed");
+    VaultStatement out;
+    const auto version = root->get("redoubt_vault_statement");
+    const auto epoch = root->get("epoch");
+    if (!epoch || !epoch->u64() || !version || version->u64() != 1 || !read_text(*root, "nonce", out.nonce) ||
+        !read_text(*root, "vault_commitment", out.vault_commitment) ||
+        !read_text(*root, "vault_id", out.vault_id))
+        return invalid("the vault statement is malformed");
+    out.epoch = *epoch->u64();
+    return out;
+}
+
+std::string encode_statement(const ExportStatement& s) {
+    std::string out;
+    json::Writer(out)
+        .begin_object()
+        .member("address", s.address)
+        .member("algorithm", s.algorithm)
+        .member("ciphertext", s.ciphertext)
+        .member("encapsulated_key", s.encapsulated_key)
+        .member("key_id", s.key_id)
+        .member("nonce", s.nonce)
+        .member("policy_digest", s.policy_digest)
+        .member("recipient", s.recipient)
+        .member("recipient_public_key", s.recipient_public_key)
+        .member("redoubt_export_statement", std::uint64_t{1})
+        .member("vault_id", s.vault_id)
+        .end_object();
+    return out;
+}
+
+Result<ExportStatement> parse_export_statement(std::string_view text) {
+    json::Document document;
+    const auto root = document.parse(text, {.bytes = 4096, .depth = 2, .values = 32});
+    if (!root ||
+        !json::check_members(*root, {"address", "algorithm", "ciphertext", "encapsulated_key", "key_id",
+                                     "nonce", "policy_digest", "recipient", "recipient_public_key",
+                                     "redoubt_export_statement", "vault_id"}))
+        return invalid("the export statement is malformed");
+    ExportStatement out;
+    const auto version = root->get("redoubt_export_statement");
+    if (!version || version->u64() != 1 || !read_text(*root, "address", out.address) ||
+        !read_text(*root, "algorithm", out.algorithm) || !read_text(*root, "ciphertext", out.ciphertext) ||
+        !read_text(*root, "encapsulated_key", out.encapsulated_key) ||
+        !read_text(*root, "key_id", out.key_id) || !read_text(*root, "nonce", out.nonce) ||
+        !read_text(*root, "policy_digest", out.policy_digest) ||
+        !read_text(*root, "recipient", out.recipient) ||
+        !read_text(*root, "recipient_public_key", out.recipient_public_key) ||
+        !read_text(*root, "vault_id", out.vault_id))
+        return invalid("the export statement is malformed");
+    return out;
+}
+
+std::string export_info(const ExportStatement& s) {
+    std::string out;
+    json::Writer(out)
+        .begin_object()
+        .member("address", s.address)
+        .member("algorithm", s.algorithm)
+        .member("key_id", s.key_id)
+        .member("policy_digest", s.policy_digest)
+        .member("recipient", s.recipient)
+        .member("redoubt_export", std::uint64_t{1})
+        .member("vault_id", s.vault_id)
         .end_object();
     return out;
 }
@@ -222,6 +313,22 @@ Result<ImportOffer> verify_import_offer(std::string_view statement, ByteView doc
                                         UnixMs now) {
     REDOUBT_CHECK(verify_attested(statement, document, kPurposeImport, pins, now));
     REDOUBT_TRY(auto parsed, parse_import_offer(statement));
+    REDOUBT_CHECK(check_nonce(parsed.nonce, pins));
+    return parsed;
+}
+
+Result<VaultStatement> verify_vault_statement(std::string_view statement, ByteView document, const Pins& pins,
+                                              UnixMs now) {
+    REDOUBT_CHECK(verify_attested(statement, document, kPurposeVault, pins, now));
+    REDOUBT_TRY(auto parsed, parse_vault_statement(statement));
+    REDOUBT_CHECK(check_nonce(parsed.nonce, pins));
+    return parsed;
+}
+
+Result<ExportStatement> verify_export_statement(std::string_view statement, ByteView document,
+                                                const Pins& pins, UnixMs now) {
+    REDOUBT_CHECK(verify_attested(statement, document, kPurposeExport, pins, now));
+    REDOUBT_TRY(auto parsed, parse_export_statement(statement));
     REDOUBT_CHECK(check_nonce(parsed.nonce, pins));
     return parsed;
 }

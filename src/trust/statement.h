@@ -16,6 +16,8 @@ namespace redoubt::trust {
 inline constexpr std::string_view kPurposeKey = "key-statement";           // digest of a key statement
 inline constexpr std::string_view kPurposeAddresses = "address-statement"; // digest of an address statement
 inline constexpr std::string_view kPurposeImport = "import-offer";         // digest of an import offer
+inline constexpr std::string_view kPurposeVault = "vault-statement";       // digest of a vault statement
+inline constexpr std::string_view kPurposeExport = "export-statement";     // digest of an export statement
 inline constexpr std::string_view kPurposeIdentity =
     "identity"; // digest of the manifest's canonical form (SHA-256)
 inline constexpr std::string_view kPurposeKms = "kms-recipient"; // digest of the public key; for KMS calls
@@ -32,7 +34,9 @@ struct KeyStatement {
     std::uint64_t epoch = 0;
     bool exportable = false;
     bool raw_signing = false; // may sign digests as they are: a grant of the whole account
-    std::string nonce;        // the client's, hex
+    std::string state;        // "enabled", "disabled", "pending-deletion"
+    std::uint64_t revision = 0;
+    std::string nonce; // the client's, hex
 };
 
 std::string encode_statement(const KeyStatement& statement); // canonical JSON
@@ -55,16 +59,42 @@ Result<AddressStatement> parse_address_statement(std::string_view json); // Erro
 
 // Where a key may be sealed to for import: an X25519 key that every enclave with this vault open has.
 struct ImportOffer {
-    std::string public_key;                                // "0x" and 64 hex digits
-    std::uint64_t epoch = 0;                               // that the key will be sealed under
-    std::string vault_id, vault_commitment, policy_digest; // hex
-    std::string nonce;                                     // the client's, hex
+    std::string public_key;                 // "0x" and 64 hex digits
+    std::uint64_t epoch = 0;                // that the key will be sealed under
+    std::string vault_id, vault_commitment; // hex
+    std::string nonce;                      // the client's, hex
 };
 std::string encode_statement(const ImportOffer& offer);        // canonical JSON
 Result<ImportOffer> parse_import_offer(std::string_view json); // Error: AttestationInvalid
 // HPKE's info for an import: canonical JSON of what the key shall be, so that no host can change it on the
 // way.
-std::string import_info(const ImportOffer& offer, bool hd, bool exportable, bool raw_signing);
+struct ImportInfo {
+    std::string key_id, vault_id, policy_digest; // key_id: of the client's token
+    std::uint64_t epoch = 0;
+    bool hd = false, exportable = false, raw_signing = false;
+};
+std::string import_info(const ImportInfo& info);
+
+// A vault and its key's commitment, for the manifest.
+struct VaultStatement {
+    std::string vault_id, vault_commitment; // hex
+    std::uint64_t epoch = 0;
+    std::string nonce; // the client's, hex
+};
+std::string encode_statement(const VaultStatement& statement);       // canonical JSON
+Result<VaultStatement> parse_vault_statement(std::string_view json); // Error: AttestationInvalid
+
+// What was exported, to whom: HPKE's ciphertext is of this enclave, and holds this key.
+struct ExportStatement {
+    std::string key_id, address, algorithm, vault_id, policy_digest;
+    std::string recipient, recipient_public_key; // as the policy has them; "0x" and 64 hex digits
+    std::string encapsulated_key, ciphertext;    // "0x" and hex digits
+    std::string nonce;                           // the client's, hex
+};
+std::string encode_statement(const ExportStatement& statement);        // canonical JSON
+Result<ExportStatement> parse_export_statement(std::string_view json); // Error: AttestationInvalid
+// HPKE's info for an export: canonical JSON of what the secret is.
+std::string export_info(const ExportStatement& statement);
 
 struct Pins {
     Bytes root_der; // the root certificate to trust
@@ -80,6 +110,10 @@ Result<AddressStatement> verify_address_statement(std::string_view statement, By
                                                   const Pins& pins, UnixMs now);
 Result<ImportOffer> verify_import_offer(std::string_view statement, ByteView document, const Pins& pins,
                                         UnixMs now);
+Result<VaultStatement> verify_vault_statement(std::string_view statement, ByteView document, const Pins& pins,
+                                              UnixMs now);
+Result<ExportStatement> verify_export_statement(std::string_view statement, ByteView document,
+                                                const Pins& pins, UnixMs now);
 // The same for a bare document of a purpose. Gives the attestation.
 Result<nitro::Attestation> verify_document(ByteView document, std::string_view purpose, const Pins& pins,
                                            UnixMs now);

@@ -20,7 +20,7 @@ std::string_view text16(Cursor& cursor, std::size_t limit) noexcept {
 }
 
 bool valid_item(ItemKind kind) noexcept {
-    return kind >= ItemKind::KeyRecord && kind <= ItemKind::Credentials;
+    return kind >= ItemKind::KeyRecord && kind <= ItemKind::KeyUpdate;
 }
 
 } // namespace
@@ -94,6 +94,23 @@ Result<CredentialsMessage> decode_credentials(ByteView payload) {
     out.session_token = Secret::copy_of(cursor.block16(kMaxToken));
     out.expires = static_cast<UnixMs>(cursor.u64());
     if (!cursor.finished() || out.access_key_id.empty() || out.secret_access_key.empty() || out.expires < 0)
+        return malformed();
+    return out;
+}
+
+void encode_forget(Bytes& out, const Forget& forget) {
+    if (forget.key_id)
+        Writer(out).bytes(*forget.key_id).u32(forget.revision);
+}
+
+Result<Forget> decode_forget(ByteView payload) {
+    Forget out;
+    if (payload.empty())
+        return out;
+    Cursor cursor(payload);
+    out.key_id = cursor.array<16>();
+    out.revision = cursor.u32();
+    if (!cursor.finished())
         return malformed();
     return out;
 }

@@ -9,6 +9,7 @@
 #include "base/secret.h"
 #include "wire/frame.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,10 @@ enum class ItemKind : std::uint8_t {
     VaultRecord = 2,         // name: vault id in hex
     ReferenceCiphertext = 3, // name: secret id; bytes: what Secrets Manager returned
     Credentials = 4,         // only ever asked for; sent as a Credentials message
+    Policy = 5,              // name: its digest in hex; bytes: the document
+    KeyIfAny = 6,            // as KeyRecord; sent without bytes where the store has no such key
+    VaultIfAny = 7,          // as VaultRecord; sent without bytes where the store has no such vault
+    KeyUpdate = 8,           // only in replies: a record that takes the place of the key's older one
 };
 
 struct Item {
@@ -62,6 +67,17 @@ struct CredentialsMessage {
 };
 void encode_credentials(Bytes& out, const CredentialsMessage& credentials); // the caller wipes `out`
 Result<CredentialsMessage> decode_credentials(ByteView payload);
+
+// A key's record in the store is another one now, or gone. Sent to every enclave before the client is
+// answered. The enclave wipes what it holds of the key and takes no older record of it any more: it need not
+// believe the gateway, which could refuse the key anyway. No id: everything that is open is wiped, and
+// nothing else changes.
+struct Forget {
+    std::optional<ByteArray<16>> key_id;
+    std::uint32_t revision = 0; // the stored record's; 0: not known
+};
+void encode_forget(Bytes& out, const Forget& forget);
+Result<Forget> decode_forget(ByteView payload); // Error: BadRequest
 
 enum class ContentType : std::uint8_t { None = 0, Json = 1, Text = 2 };
 

@@ -31,3 +31,14 @@ export async function keyPolicy(ready, arn) {
 export async function setKeyPolicy(ready, arn, policy) {
   await kms(ready).send(new PutKeyPolicyCommand({ KeyId: arn, PolicyName: "default", Policy: policy }));
 }
+
+// What the gateway gets from IMDSv2 and gives to the enclave.
+export async function instanceCredentials(ready) {
+  const imds = `${ready.devcloud.imds}/latest`;
+  const token = await (await fetch(`${imds}/api/token`, { method: "PUT",
+    headers: { "x-aws-ec2-metadata-token-ttl-seconds": "60" } })).text();
+  const get = async (target) => (await fetch(imds + target, { headers: { "x-aws-ec2-metadata-token": token } })).text();
+  const roles = "/meta-data/iam/security-credentials/";
+  const { AccessKeyId, SecretAccessKey, Token } = JSON.parse(await get(roles + (await get(roles)).trim()));
+  return { accessKeyId: AccessKeyId, secretAccessKey: SecretAccessKey, sessionToken: Token };
+}

@@ -5,6 +5,7 @@ import crypto from "node:crypto";
 import { after, before, test } from "node:test";
 import { Interface, JsonRpcProvider, Transaction, computeAddress, recoverAddress } from "ethers";
 import { storeReferenceKey } from "./cloud.mjs";
+import { keyTests } from "./keys.mjs";
 import { anvil, request, until, up } from "./lib.mjs";
 
 // The AWS sample's published test key and signatures (eth-account 0.5.9).
@@ -30,7 +31,7 @@ const golden = [
 
 let system, ready;
 before(async () => {
-  system = await up({ enclaves: 2 });
+  system = await up({ enclaves: 2, extra: ["--deletion-wait-seconds", "1"] });
   ready = system.ready();
 });
 after(async () => {
@@ -230,6 +231,8 @@ test("bad input gets a stable code, a sentence and the right status", async () =
   }
   assert.equal((await system.json("POST", sign, { transaction })).status, 200, "the service still works");
 });
+
+keyTests(() => system);
 
 test("a dead enclave costs at most a second of 503s, and comes back without a restart of the gateway", async () => {
   const before_ = system.ready().pids;

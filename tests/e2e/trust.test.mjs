@@ -7,8 +7,10 @@ import fs from "node:fs";
 import https from "node:https";
 import path from "node:path";
 import { after, before, test } from "node:test";
+import * as sdk from "@aws-sdk/client-kms";
 import { Wallet } from "ethers";
-import { keyPolicy, setKeyPolicy, storeReferenceKey } from "./cloud.mjs";
+import { instanceCredentials, keyPolicy, kms, setKeyPolicy, storeReferenceKey } from "./cloud.mjs";
+import { Hypervisor } from "./forged_document.mjs";
 import { alive, redoubt, request, run, until, up } from "./lib.mjs";
 
 const transaction = { type: "0x2", chainId: 1, nonce: 7, gas: 21000, maxFeePerGas: 2, maxPriorityFeePerGas: 1,
@@ -112,7 +114,7 @@ test("no secret is found in logs, replies, command lines, environments, core fil
   const everyPid = [system.child.pid, pids.gateway, pids.devcloud, pids.vsock_proxy, ...pids.enclaves];
   const secrets = { "key as hex": hex, "key as bytes": key, "key as base64": key.toString("base64"),
     "root's secret access key": ready.secret_access_key, "tail of the bad secret": hex.slice(1),
-    ...(await instanceCredentials()) };
+    ...(await hostsSecrets()) };
   for (const name of ["tls/gateway.key", "attestation/root.key"]) {
     const lines = fs.readFileSync(path.join(system.folder, name), "utf8").split("\n");
     secrets[name] = lines[1];
@@ -150,16 +152,9 @@ test("no secret is found in logs, replies, command lines, environments, core fil
   assert.deepEqual(cores, []);
 });
 
-// What the gateway gets from IMDSv2 and gives to the enclave.
-async function instanceCredentials() {
-  const imds = `${ready.devcloud.imds}/latest`;
-  const token = await (await fetch(`${imds}/api/token`, { method: "PUT",
-    headers: { "x-aws-ec2-metadata-token-ttl-seconds": "60" } })).text();
-  const get = async (target) => (await fetch(imds + target, { headers: { "x-aws-ec2-metadata-token": token } })).text();
-  const roles = "/meta-data/iam/security-credentials/";
-  const { SecretAccessKey, Token } = JSON.parse(await get(roles + (await get(roles)).trim()));
-  assert.ok(SecretAccessKey.length > 10 && Token.length > 10);
-  return { "the instance's secret access key": SecretAccessKey, "the instance's session token": Token };
+async function hostsSecrets() {
+  const { secretAccessKey, sessionToken } = await instanceCredentials(ready);
+  return { "the instance's secret access key": secretAccessKey, "the instance's session token": sessionToken };
 }
 
 function readMemory(pid) {
@@ -182,6 +177,73 @@ function readMemory(pid) {
   fs.closeSync(memory);
   return Buffer.concat(parts);
 }
+
+test("with the instance's role KMS plants nothing, opens nothing and hands nothing on, whatever that role's own policies allow", async (t) => {
+  const KeyId = ready.kms_key_arn, account = KeyId.split(":")[4], Plaintext = crypto.randomBytes(32);
+  const { pcr0, pcr16 } = ready, other = "ab".repeat(48);
+  const EncryptionContext = { "redoubt:vault": "vault-" + "00".repeat(16) };
+  const instance = new sdk.KMSClient({ region: ready.region, endpoint: ready.devcloud.kms, credentials: await instanceCredentials(ready), maxAttempts: 1 });
+  const role = (init) => fetch(`${ready.devcloud.kms}/redoubt/iam/accounts/${account}/roles/redoubt-instance`, init);
+  const { trust_policy, policies } = await (await role()).json();
+  const setPolicies = async (to) => assert.equal((await role({ method: "PUT", body: JSON.stringify({ trust_policy, policies: to }) })).status, 204);
+  await setPolicies({ use: { Version: "2012-10-17", Statement: [{ Effect: "Allow", Resource: "*",
+    Action: ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:CreateGrant", "kms:DescribeKey"] }] } });
+  t.after(() => setPolicies(policies));
+
+  const call = (name, input, by = instance) => by.send(new sdk[`${name}Command`](input));
+  const denied = async (what, promise, text = "explicit deny") => {
+    const error = await promise.then(() => assert.fail(`${what} was not refused`), (reason) => reason);
+    assert.equal(error.name, "AccessDeniedException", `${what}: ${error.message}`);
+    assert.ok(error.message.includes(text), `${what}: ${error.message}`);
+  };
+  // The pinned pair shows that the documents are good; even then nothing comes in the clear.
+  const hypervisor = await Hypervisor.of(ready);
+  const pinned = await hypervisor.recipient({ 0: pcr0, 16: pcr16 });
+  const generate = { KeyId, KeySpec: "AES_256", EncryptionContext };
+  const { CiphertextBlob, ...made } = await call("GenerateDataKey", { ...generate, Recipient: pinned });
+  const open = { CiphertextBlob, KeyId, EncryptionContext };
+  for (const answer of [made, await call("Decrypt", { ...open, Recipient: pinned })]) {
+    assert.equal(answer.Plaintext, undefined);
+    assert.ok(answer.CiphertextForRecipient.length > 100);
+  }
+
+  const root = kms(ready);
+  const { KeyMetadata: { Arn: ownKey } } = await call("CreateKey", {}, root);
+  const { CiphertextBlob: ownBlob } = await call("Encrypt", { KeyId: ownKey, Plaintext, EncryptionContext });
+  const moved = (blob, DestinationKeyId) => ({ CiphertextBlob: blob, SourceEncryptionContext: EncryptionContext, DestinationKeyId,
+    DestinationEncryptionContext: EncryptionContext });
+  await call("ReEncrypt", moved(ownBlob, ownKey)); // what is denied below is for the vault key's sake
+  const calls = [
+    ["Encrypt", { KeyId, Plaintext, EncryptionContext }],
+    ["ReEncrypt", moved(ownBlob, KeyId)],
+    ["ReEncrypt", moved(CiphertextBlob, ownKey)],
+    ["CreateGrant", { KeyId, GranteePrincipal: `arn:aws:iam::${account}:root`, Operations: ["Decrypt", "Encrypt"] }],
+    ["GenerateDataKeyWithoutPlaintext", generate],
+    ["GenerateDataKeyPair", { KeyId, KeyPairSpec: "ECC_NIST_P256", EncryptionContext }],
+    ["GenerateDataKeyPairWithoutPlaintext", { KeyId, KeyPairSpec: "ECC_NIST_P256", EncryptionContext }],
+    ["Decrypt", open],
+    ["GenerateDataKey", generate],
+  ];
+  for (const by of [instance, root])
+    for (const [name, input] of calls) await denied(`${name} by ${by === root ? "the account" : "the role"}`, call(name, input, by));
+  await denied("PutKeyPolicy", call("PutKeyPolicy", { KeyId, PolicyName: "default", Policy: await keyPolicy(ready, ownKey) }), "kms:PutKeyPolicy");
+
+  // Attested, but not by the pair: neither half is enough.
+  for (const [what, pcrs] of Object.entries({ "another image": { 0: other, 16: pcr16 }, "another manifest": { 0: pcr0, 16: other },
+    "no manifest": { 0: pcr0 }, "the two swapped": { 0: pcr16, 16: pcr0 }, "a debug enclave": { 16: pcr16 } })) {
+    const Recipient = await hypervisor.recipient(pcrs);
+    await denied(`Decrypt for ${what}`, call("Decrypt", { ...open, Recipient }));
+    await denied(`GenerateDataKey for ${what}`, call("GenerateDataKey", { ...generate, Recipient }));
+  }
+  // A document that the real enclave gives to whoever asks names no key that KMS could answer to.
+  const { body } = await request(ready, "GET", "/v1/attestation?nonce=00");
+  const given = { ...pinned, AttestationDocument: Buffer.from(JSON.parse(body).attestation, "base64") };
+  for (const [name, input] of [["Decrypt", open], ["GenerateDataKey", generate]]) {
+    const error = await call(name, { ...input, Recipient: given }).catch((reason) => reason);
+    assert.equal(error.name, "ValidationException", error.message);
+    assert.match(error.message, /no public key/);
+  }
+});
 
 test("with the key policy pinned to another PCR0 or PCR16 KMS refuses; with the right pair it decrypts", async () => {
   const right = await keyPolicy(ready, ready.kms_key_arn);

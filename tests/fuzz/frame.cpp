@@ -64,6 +64,11 @@ void messages(ByteView payload) {
         wire::encode_reply(again, *reply);
         require(std::ranges::equal(again, payload));
     }
+    if (const auto forget = wire::decode_forget(payload)) {
+        Bytes again;
+        wire::encode_forget(again, *forget);
+        require(std::ranges::equal(again, payload));
+    }
     if (const auto credentials = wire::decode_credentials(payload)) {
         Bytes again;
         wire::encode_credentials(again, *credentials);

@@ -33,5 +33,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         read_again(*parsed, trust::parse_statement);
     if (const auto parsed = trust::parse_address_statement(text))
         read_again(*parsed, trust::parse_address_statement);
+    if (const auto parsed = trust::parse_import_offer(text))
+        read_again(*parsed, trust::parse_import_offer);
+    if (const auto parsed = trust::parse_vault_statement(text))
+        read_again(*parsed, trust::parse_vault_statement);
+    if (const auto parsed = trust::parse_export_statement(text))
+        read_again(*parsed, trust::parse_export_statement);
     return 0;
 }

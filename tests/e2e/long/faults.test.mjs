@@ -3,6 +3,7 @@
 // lease ends, then stops with a clear code, and comes back when the fault is lifted (docs/devcloud.md, "Faults").
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { keyPolicy, setKeyPolicy } from "../cloud.mjs";
 import { sleep, until, up } from "../lib.mjs";
 
 const leaseSeconds = 10;
@@ -143,3 +144,35 @@ for (const what of ["throttling", "a region that is down", "a plaintext beside t
     const { good, refused, back } = await outlive([{ service: "kms", ...kmsFaults[what] }], [502, 503, 504], open);
     t.diagnostic(`${good} signatures, stopped after ${refused} ms, back after ${back} ms`);
   });
+
+test("when the key policy stops allowing the measured pair, every signature is refused within a lease, and again when it allows it", async (t) => {
+  const health = async () => (await system.request("GET", "/healthz")).status;
+  await lift();
+  await works();
+  await until("the gateway is healthy", async () => (await health()) === 200);
+  const right = await keyPolicy(ready, ready.kms_key_arn);
+  const other = "00".repeat(47) + "01";
+  for (const wrong of [right.replaceAll(ready.pcr0, other), right.replaceAll(ready.pcr16, other)]) {
+    assert.notEqual(wrong, right);
+    await setKeyPolicy(ready, ready.kms_key_arn, wrong);
+    const started = Date.now();
+    let refused;
+    while (refused === undefined || Date.now() - started < refused + 2500) {
+      assert.ok(Date.now() - started < (leaseSeconds + 4) * 1000, "it goes on signing");
+      const answer = await sign();
+      if (answer.status === 200) assert.equal(refused, undefined, "no signature after a refusal");
+      else {
+        refused ??= Date.now() - started;
+        assert.deepEqual([answer.status, answer.body.code], [502, "kms_denied"], JSON.stringify(answer.body));
+      }
+      await sleep(50);
+    }
+    assert.ok(refused < (leaseSeconds + 1) * 1000, `it stopped after ${refused} ms`);
+    await until("/healthz says so", async () => (await health()) === 503);
+    await setKeyPolicy(ready, ready.kms_key_arn, right);
+    const allowed = Date.now();
+    await works();
+    await until("the gateway is healthy", async () => (await health()) === 200, 20_000);
+    t.diagnostic(`stopped after ${refused} ms, back after ${Date.now() - allowed} ms`);
+  }
+});

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keys from outside: by the command line, and by an HPKE implementation that shares no code with ours.
 import assert from "node:assert/strict";
-import { createCipheriv, pbkdf2Sync, randomBytes } from "node:crypto";
+import { createCipheriv, createHash, pbkdf2Sync, randomBytes } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
@@ -121,24 +121,83 @@ test("a keystore is not imported with another password, for another address, or 
   assert.equal(await keys(), before);
 });
 
-test("npm's HPKE seals what the enclave opens, and nothing else opens", async () => {
+const suite = new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes256Gcm() });
+const keyIdOf = (token) => "key-" + createHash("sha256").update("redoubt client token v1\0").update(token).digest("hex").slice(0, 32);
+const sha256 = (text) => createHash("sha256").update(text).digest("hex");
+const openPolicy = '{"redoubt_policy":1,"rules":[{"effect":"allow","name":"open"}]}';
+
+// A request for the import of `secret`, sealed by npm's HPKE for what the key shall be.
+async function sealedImport(secret, token, what = {}) {
   const offer = (await system.json("GET", "/v1/import?nonce=00")).body;
-  const suite = new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes256Gcm() });
+  const info = JSON.stringify({ epoch: offer.epoch, exportable: false, hd: false, key_id: keyIdOf(token), policy_digest: sha256(openPolicy),
+    raw_signing: false, redoubt_import: 1, vault_id: offer.vault_id, ...what });
   const recipientPublicKey = await suite.kem.deserializePublicKey(getBytes(offer.public_key).buffer);
+  const sender = await suite.createSenderContext({ recipientPublicKey, info: new TextEncoder().encode(info) });
+  const ciphertext = await sender.seal(getBytes(secret).buffer);
+  return { client_token: token, vault_id: offer.vault_id, encapsulated_key: hexlify(new Uint8Array(sender.enc)),
+    ciphertext: hexlify(new Uint8Array(ciphertext)) };
+}
+const send = (body) => system.json("POST", "/v1/keys/import", body);
+
+test("an offer says what the secret is sealed to, and attests it", async () => {
+  const { status, body } = await system.json("GET", "/v1/import?nonce=0a0b");
+  assert.equal(status, 200);
+  const statement = JSON.parse(Buffer.from(body.statement, "base64"));
+  const { vault_commitment: commitment, ...rest } = statement;
+  assert.deepEqual(rest, { epoch: body.epoch, nonce: "0a0b", public_key: body.public_key, redoubt_import_offer: 1, vault_id: body.vault_id });
+  const listed = (await system.json("GET", "/v1/vaults")).body.vaults.find((vault) => vault.vault_id === body.vault_id);
+  assert.deepEqual([listed.epoch, listed.vault_commitment], [body.epoch, commitment]);
+});
+
+test("npm's HPKE seals what the enclave opens, and nothing else opens", async () => {
   const wallet = Wallet.createRandom();
-  const sealFor = async (exportable) => {
-    const info = JSON.stringify({ epoch: JSON.parse(Buffer.from(offer.statement, "base64")).epoch, exportable, hd: false, policy_digest: offer.policy_digest, raw_signing: false,
-      redoubt_import: 1, vault_id: offer.vault_id });
-    const sender = await suite.createSenderContext({ recipientPublicKey, info: new TextEncoder().encode(info) });
-    const ciphertext = await sender.seal(getBytes(wallet.privateKey).buffer);
-    return { vault_id: offer.vault_id, encapsulated_key: hexlify(new Uint8Array(sender.enc)), ciphertext: hexlify(new Uint8Array(ciphertext)) };
-  };
-  const made = await system.json("POST", "/v1/keys/import", await sealFor(false));
+  const made = await send(await sealedImport(wallet.privateKey, "import.1"));
   assert.equal(made.status, 201, JSON.stringify(made.body));
-  assert.equal(made.body.address, wallet.address);
-  const changed = await system.json("POST", "/v1/keys/import", { ...(await sealFor(false)), exportable: true });
-  assert.equal(changed.status, 400);
-  assert.equal(changed.body.code, "invalid_field");
+  assert.deepEqual([made.body.address, made.body.key_id], [wallet.address, keyIdOf("import.1")]);
+  // What the key shall be, which key it shall be, and where: none of it can be changed on the way.
+  const sealed = await sealedImport(wallet.privateKey, "import.2");
+  const policy = { redoubt_policy: 1, rules: [{ effect: "allow", name: "open" }], export_recipients: [{ id: "eve", public_key: "0x" + "09".repeat(32) }] };
+  const flipped = sealed.ciphertext.replace(/.$/, (digit) => (digit === "0" ? "1" : "0"));
+  for (const change of [{ exportable: true }, { raw_signing: true }, { hd: true }, { policy }, { client_token: "import.3" }, { ciphertext: flipped }]) {
+    const changed = await send({ ...sealed, ...change });
+    assert.deepEqual([changed.status, changed.body.code], [400, "invalid_field"], JSON.stringify(change));
+  }
+  for (const member of ["client_token", "vault_id", "ciphertext"]) {
+    const { [member]: gone, ...rest } = sealed;
+    assert.equal((await send(rest)).body.code, "missing_field", member);
+  }
+  assert.equal((await send({ ...sealed, vault_id: "vault-" + "00".repeat(16) })).body.code, "vault_unknown");
+  const right = await send(sealed);
+  assert.equal(right.status, 201, JSON.stringify(right.body));
+});
+
+test("an import that a host replays makes no second key, and another secret under its token is refused", async () => {
+  const wallet = Wallet.createRandom();
+  const sealed = await sealedImport(wallet.privateKey, "replayed");
+  assert.equal((await send(sealed)).status, 201);
+  const keys = async () => (await system.json("GET", `/v1/keys?address=${wallet.address}`)).body.keys.map((key) => key.key_id);
+  for (const again of [sealed, await sealedImport(wallet.privateKey, "replayed")]) {
+    const answer = await send(again);
+    assert.equal(answer.status, 200, JSON.stringify(answer.body));
+    assert.equal(answer.body.address, wallet.address);
+  }
+  assert.deepEqual(await keys(), [keyIdOf("replayed")]);
+  const other = await send(await sealedImport(Wallet.createRandom().privateKey, "replayed"));
+  assert.deepEqual([other.status, other.body.code], [409, "conflict"]);
+});
+
+test("an import is bound to its policy, and a seed to being one", async () => {
+  const policy = { redoubt_policy: 1, rules: [{ effect: "allow", name: "open" }], export_recipients: [{ id: "cold", public_key: "0x" + "09".repeat(32) }] };
+  const canonical = JSON.stringify({ export_recipients: policy.export_recipients, redoubt_policy: 1, rules: policy.rules });
+  const wallet = Wallet.createRandom();
+  const what = { exportable: true, policy_digest: sha256(canonical) };
+  const bound = await send({ ...(await sealedImport(wallet.privateKey, "bound", what)), exportable: true, policy });
+  assert.equal(bound.status, 201, JSON.stringify(bound.body));
+  assert.deepEqual([bound.body.address, bound.body.policy_digest, bound.body.exportable], [wallet.address, sha256(canonical), true]);
+  const seed = hexlify(randomBytes(64));
+  const made = await send({ ...(await sealedImport(seed, "seed", { hd: true })), hd: true });
+  assert.equal(made.status, 201, JSON.stringify(made.body));
+  assert.equal(made.body.address, HDNodeWallet.fromSeed(seed).derivePath("m/44'/60'/0'/0/0").address);
 });
 
 test("what is no key, and a mnemonic with a wrong word, is refused before anything is sent", async () => {

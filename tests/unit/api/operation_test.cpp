@@ -36,8 +36,8 @@ TEST(Operation, routes_lead_to_typed_operations) {
     EXPECT_TRUE(out.operation && std::holds_alternative<CreateKey>(*out.operation));
     parse(out, "POST", "/v1/keys", R"({"exportable":true,"nonce":"0x0aff"})");
     ASSERT_TRUE(out.operation);
-    EXPECT_TRUE(std::get<CreateKey>(*out.operation).exportable);
-    EXPECT_EQ(std::get<CreateKey>(*out.operation).nonce, (Bytes{0x0a, 0xff}));
+    EXPECT_TRUE(std::get<CreateKey>(*out.operation).key.exportable);
+    EXPECT_EQ(std::get<CreateKey>(*out.operation).key.nonce, (Bytes{0x0a, 0xff}));
     parse(out, "GET", "/v1/keys/key-1");
     ASSERT_TRUE(out.operation);
     EXPECT_EQ(std::get<DescribeKey>(*out.operation).key_id, "key-1");
@@ -129,24 +129,57 @@ TEST(Operation, a_transaction_may_be_the_unsigned_bytes_and_bring_an_abi) {
     EXPECT_EQ(refusal("POST", "/v1/keys/k/sign-transaction", with_function), Code::AmbiguousField);
 }
 
+TEST(Operation, what_changes_a_key_is_read_strictly) {
+    Parsed out;
+    const auto change = [&](const char* action, std::string_view body) {
+        parse(out, "POST", std::string("/v1/keys/k/") + action, body);
+        return out.operation ? std::get<ChangeKey>(*out.operation).what : static_cast<ChangeKey::What>(-1);
+    };
+    EXPECT_EQ(change("disable", ""), ChangeKey::What::Disable);
+    EXPECT_EQ(change("enable", R"({"revision":3})"), ChangeKey::What::Enable);
+    EXPECT_EQ(change("schedule-deletion", R"({"wait_seconds":7})"), ChangeKey::What::ScheduleDeletion);
+    EXPECT_EQ(change("cancel-deletion", ""), ChangeKey::What::CancelDeletion);
+    EXPECT_EQ(change("update", R"({"label":"","tags":{"b":"2","a":"1"}})"), ChangeKey::What::Describe);
+    EXPECT_EQ(std::get<ChangeKey>(*out.operation).tags, (std::vector<sealed::Tag>{{"a", "1"}, {"b", "2"}}));
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/update"), Code::MissingField);
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/disable", R"({"label":"x"})"), Code::UnknownField);
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/disable", R"({"revision":4294967296})"), Code::InvalidField);
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/move", "{}"), Code::MissingField);
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/move"), Code::MissingField);
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/move", R"({"vault_id":"vault-1"})"), Code::InvalidField);
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/export", R"({"recipient":"a"})"), Code::MissingField);
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/delete"), Code::NotFound);
+    EXPECT_EQ(refusal("GET", "/v1/keys/k/disable"), Code::MethodNotAllowed);
+    EXPECT_EQ(refusal("POST", "/v1/vaults", "{}"), Code::MissingField);
+    EXPECT_EQ(refusal("POST", "/v1/vaults", R"({"client_token":"a","epoch":-1})"), Code::InvalidField);
+    EXPECT_EQ(refusal("POST", "/v1/keys", R"({"policy":{"redoubt_policy":1,"rules":[]}})"),
+              Code::InvalidField);
+    EXPECT_EQ(refusal("POST", "/v1/keys", R"({"authorization":{}})"), Code::Unauthorized);
+    EXPECT_EQ(refusal("POST", "/v1/keys", R"({"vault_id":"vault-1"})"), Code::InvalidField);
+}
+
 TEST(Operation, imports_are_read_strictly) {
     Parsed out;
     parse(out, "GET", "/v1/import", "", "", "nonce=00ff");
     ASSERT_TRUE(out.operation);
     EXPECT_EQ(std::get<OfferImport>(*out.operation).nonce, (Bytes{0, 0xff}));
     EXPECT_EQ(refusal("GET", "/v1/import"), Code::MissingField);
-    const std::string key = R"("vault_id":"vault-00","encapsulated_key":"0x)" + std::string(64, '1') + "\"";
+    const std::string key =
+        R"("vault_id":"vault-00112233445566778899aabbccddeeff","client_token":"t","encapsulated_key":"0x)" +
+        std::string(64, '1') + "\"";
     parse(out, "POST", "/v1/keys/import", "{" + key + R"(,"ciphertext":"0x00","hd":true})");
     ASSERT_TRUE(out.operation) << out.operation.error().describe();
-    EXPECT_TRUE(std::get<ImportKey>(*out.operation).hd);
+    EXPECT_TRUE(std::get<ImportKey>(*out.operation).key.hd);
     EXPECT_EQ(refusal("POST", "/v1/keys/import", "{" + key + "}"), Code::MissingField);
     EXPECT_EQ(refusal("POST", "/v1/keys/import",
                       "{" + key + R"(,"ciphertext":"0x)" + std::string(162, '0') + "\"}"),
               Code::InvalidField);
-    EXPECT_EQ(refusal("POST", "/v1/keys/import",
-                      R"({"vault_id":"v","encapsulated_key":"0x11","ciphertext":"0x00"})"),
-              Code::InvalidField);
-    EXPECT_EQ(refusal("POST", "/v1/keys/import", "{" + key + R"(,"ciphertext":"0x00","label":"x"})"),
+    EXPECT_EQ(
+        refusal(
+            "POST", "/v1/keys/import",
+            R"({"vault_id":"vault-00112233445566778899aabbccddeeff","client_token":"t","encapsulated_key":"0x11","ciphertext":"0x00"})"),
+        Code::InvalidField);
+    EXPECT_EQ(refusal("POST", "/v1/keys/import", "{" + key + R"(,"ciphertext":"0x00","name":"x"})"),
               Code::UnknownField);
     EXPECT_EQ(refusal("GET", "/v1/keys/import"), Code::MethodNotAllowed);
 }
@@ -181,7 +214,7 @@ TEST(Operation, what_is_not_understood_is_refused) {
     EXPECT_EQ(refusal("PUT", "/v1/keys"), Code::MethodNotAllowed);
     EXPECT_EQ(refusal("POST", "/v1/keys/key-1"), Code::MethodNotAllowed);
     EXPECT_EQ(refusal("POST", "/v1/attestation", "", "", "nonce=00"), Code::MethodNotAllowed);
-    EXPECT_EQ(refusal("POST", "/v1/keys", R"({"label":"x"})"), Code::UnknownField);
+    EXPECT_EQ(refusal("POST", "/v1/keys", R"({"name":"x"})"), Code::UnknownField);
     EXPECT_EQ(refusal("POST", "/v1/keys", "{}", "application/json", "x=1"), Code::UnknownField);
     EXPECT_EQ(refusal("POST", "/v1/keys", "[]"), Code::BadJson);
     EXPECT_EQ(refusal("POST", "/v1/keys", R"({"nonce":5})"), Code::InvalidField);

@@ -135,6 +135,131 @@ TEST_F(SecretsClientTest, refuses_before_it_asks_what_cannot_succeed) {
     EXPECT_EQ(server_.requests(), 1);
 }
 
+const std::string kVersion(32, 'v');
+
+TEST_F(SecretsClientTest, tells_the_current_version_with_its_value) {
+    answer_ = answer(200, Json{{"SecretBinary", "AAEC"}, {"VersionId", kVersion}}.dump());
+    const auto version = client_.get_current_version("prod/key", credentials_);
+    ASSERT_TRUE(version) << version.error().describe();
+    EXPECT_EQ(version->value, (Bytes{0, 1, 2}));
+    EXPECT_EQ(version->id, kVersion);
+    EXPECT_EQ(Json::parse(request_.body), (Json{{"SecretId", "prod/key"}}));
+    for (const Json& id : {Json(), Json(1), Json("short"), Json(std::string(65, 'v'))}) {
+        answer_ = answer(200, Json{{"SecretBinary", "AAEC"}, {"VersionId", id}}.dump());
+        EXPECT_EQ(code_of(client_.get_current_version("prod/key", credentials_)), Code::AwsRefused) << id;
+    }
+    // One that is scheduled for deletion cannot be read.
+    answer_ = answer(400, R"({"__type":"InvalidRequestException","Message":"m"})");
+    EXPECT_EQ(code_of(client_.get_current_version("prod/key", credentials_)), Code::SecretMissing);
+}
+
+TEST_F(SecretsClientTest, creates_and_puts_binary_values_as_named_versions) {
+    answer_ = answer(200, Json{{"ARN", "arn"}, {"Name", "a"}, {"VersionId", kVersion}}.dump());
+    EXPECT_TRUE(client_.create_secret("a", Bytes{0, 255}, kVersion, credentials_));
+    EXPECT_EQ(request_.header("x-amz-target"), "secretsmanager.CreateSecret");
+    EXPECT_EQ(Json::parse(request_.body),
+              (Json{{"Name", "a"}, {"ClientRequestToken", kVersion}, {"SecretBinary", "AP8="}}));
+    EXPECT_TRUE(client_.put_secret_value("a", Bytes{0, 255}, kVersion, "PENDING", credentials_));
+    EXPECT_EQ(request_.header("x-amz-target"), "secretsmanager.PutSecretValue");
+    EXPECT_EQ(Json::parse(request_.body), (Json{{"SecretId", "a"},
+                                                {"ClientRequestToken", kVersion},
+                                                {"SecretBinary", "AP8="},
+                                                {"VersionStages", {"PENDING"}}}));
+    const std::string other(32, 'w');
+    EXPECT_EQ(code_of(client_.create_secret("a", Bytes{1}, other, credentials_)), Code::AwsRefused);
+    EXPECT_EQ(code_of(client_.put_secret_value("a", Bytes{1}, other, "P", credentials_)), Code::AwsRefused);
+    answer_ = answer(400, R"({"__type":"ResourceExistsException","Message":"m"})");
+    EXPECT_EQ(code_of(client_.create_secret("a", Bytes{1}, kVersion, credentials_)), Code::Conflict);
+    EXPECT_EQ(code_of(client_.put_secret_value("a", Bytes{1}, kVersion, "P", credentials_)), Code::Conflict);
+    EXPECT_EQ(code_of(get()), Code::AwsRefused); // means nothing of the kind there
+}
+
+TEST_F(SecretsClientTest, moves_a_stage_from_the_version_that_it_names) {
+    answer_ = answer(200, R"({"ARN":"arn","Name":"a"})");
+    EXPECT_TRUE(client_.move_stage("a", "AWSCURRENT", "from", "to", credentials_));
+    EXPECT_EQ(request_.header("x-amz-target"), "secretsmanager.UpdateSecretVersionStage");
+    EXPECT_EQ(Json::parse(request_.body), (Json{{"SecretId", "a"},
+                                                {"VersionStage", "AWSCURRENT"},
+                                                {"RemoveFromVersionId", "from"},
+                                                {"MoveToVersionId", "to"}}));
+    answer_ = answer(400, R"({"__type":"InvalidParameterException","Message":"m"})");
+    EXPECT_EQ(code_of(client_.move_stage("a", "AWSCURRENT", "f", "t", credentials_)), Code::Conflict);
+    EXPECT_EQ(code_of(get()), Code::AwsRefused);
+}
+
+TEST_F(SecretsClientTest, deletes_at_once_what_is_there_or_not) {
+    answer_ = answer(200, R"({"ARN":"arn","Name":"a","DeletionDate":1.0})");
+    EXPECT_TRUE(client_.delete_secret("a", credentials_));
+    EXPECT_EQ(request_.header("x-amz-target"), "secretsmanager.DeleteSecret");
+    EXPECT_EQ(Json::parse(request_.body), (Json{{"SecretId", "a"}, {"ForceDeleteWithoutRecovery", true}}));
+    answer_ = answer(400, R"({"__type":"ResourceNotFoundException","Message":"m"})");
+    EXPECT_TRUE(client_.delete_secret("a", credentials_));
+    answer_ = answer(400, R"({"__type":"AccessDeniedException","Message":"m"})");
+    EXPECT_EQ(code_of(client_.delete_secret("a", credentials_)), Code::AwsRefused);
+}
+
+TEST_F(SecretsClientTest, lists_names_with_their_current_versions) {
+    answer_ = answer(
+        200, Json{{"SecretList",
+                   {{{"Name", "p/a"},
+                     {"SecretVersionsToStages",
+                      {{std::string(32, 'o'), {"AWSPREVIOUS"}}, {kVersion, {"AWSCURRENT", "PENDING"}}}}},
+                    {{"Name", "p/b"}, {"Tags", Json::array()}}}},
+                  {"NextToken", "more"}}
+                 .dump());
+    const auto page = client_.list_secrets("p/", "", credentials_);
+    ASSERT_TRUE(page) << page.error().describe();
+    EXPECT_EQ(request_.header("x-amz-target"), "secretsmanager.ListSecrets");
+    EXPECT_EQ(Json::parse(request_.body), Json::parse(R"({"MaxResults":100,)"
+                                                      R"("Filters":[{"Key":"name","Values":["p/"]}]})"));
+    ASSERT_EQ(page->secrets.size(), 2u);
+    EXPECT_EQ(page->secrets[0].name, "p/a");
+    EXPECT_EQ(page->secrets[0].current, kVersion);
+    EXPECT_EQ(page->secrets[1].current, "");
+    EXPECT_EQ(page->next, "more");
+    answer_ = answer(200, R"({"SecretList":[]})");
+    const auto last = client_.list_secrets("p/", "more", credentials_);
+    ASSERT_TRUE(last);
+    EXPECT_EQ(Json::parse(request_.body)["NextToken"], "more");
+    EXPECT_TRUE(last->secrets.empty() && last->next.empty());
+}
+
+TEST_F(SecretsClientTest, a_list_that_is_none_is_refused) {
+    const std::string current = R"("AWSCURRENT")", version = "\"" + kVersion + "\"",
+                      other = "\"" + std::string(32, 'o') + "\"";
+    const auto with = [](const std::string& stages) {
+        return R"({"SecretList":[{"Name":"a","SecretVersionsToStages":)" + stages + "}]}";
+    };
+    for (const std::string& reply : std::vector<std::string>{
+             "", "[]", "{}", R"({"SecretList":{}})", R"({"SecretList":[1]})", R"({"SecretList":[{}]})",
+             R"({"SecretList":[{"Name":1}]})", R"({"SecretList":[],"NextToken":1})",
+             R"({"SecretList":[],"NextToken":""})",
+             R"({"SecretList":[],"NextToken":")" + std::string(4097, 't') + "\"}", with("[]"),
+             with("{" + version + ":" + current + "}"), with(R"({"short":[)" + current + "]}"),
+             with("{" + version + ":[" + current + "]," + other + ":[" + current + "]}")}) {
+        answer_ = answer(200, reply);
+        EXPECT_EQ(code_of(client_.list_secrets("p/", "", credentials_)), Code::AwsRefused) << reply;
+    }
+    answer_ = answer(200, with("{" + version + ":[" + current + "]}"));
+    EXPECT_TRUE(client_.list_secrets("p/", "", credentials_));
+    answer_ = answer(200, std::string(9'000'000, ' '));
+    const auto large = client_.list_secrets("p/", "", credentials_);
+    EXPECT_EQ(code_of(large), Code::AwsUnavailable) << large.error().describe();
+    EXPECT_NE(large.error().context.find("larger than the limit"), std::string::npos);
+}
+
+TEST_F(SecretsClientTest, an_answer_that_is_cut_short_may_be_asked_for_again) {
+    answer_ = answer(200, R"({"SecretString":"a"})");
+    for (const std::size_t size : {std::size_t{20}, answer_.bytes.size() - 1}) {
+        RawAnswer part = answer_;
+        part.bytes.resize(size);
+        part.hang_up = true;
+        EXPECT_EQ(code_of(get_with(part)), Code::AwsUnavailable) << size;
+        answer_ = answer(200, R"({"SecretString":"a"})");
+    }
+    EXPECT_TRUE(get());
+}
+
 TEST_F(SecretsClientTest, speaks_tls_where_the_endpoint_says_https) {
     const Authority authority;
     const auto server_tls = authority.server("127.0.0.1");

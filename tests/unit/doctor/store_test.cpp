@@ -26,8 +26,11 @@ class StoreChecks : public ::testing::Test {
             sealed::wrap_vault_key(key, random_.secret(32), out, arn, Bytes(100, 1), random_));
         return out;
     }
-    Bytes key(std::uint8_t id, std::uint8_t of_vault, std::uint64_t epoch = 1) {
+    Bytes key(std::uint8_t id, std::uint8_t of_vault, std::uint64_t epoch = 1,
+              sealed::State state = sealed::State::Enabled) {
         sealed::KeyHead head;
+        head.state = state;
+        head.deletes = state == sealed::State::PendingDeletion ? 1'900'000'000'000 : 0;
         head.id[0] = id;
         head.vault[0] = of_vault;
         head.epoch = epoch;
@@ -64,7 +67,7 @@ TEST_F(StoreChecks, a_sound_store_is_fine_and_is_not_changed) {
     const auto before = read_file(inputs_.store_path, 1 << 20);
     const auto report = run();
     EXPECT_TRUE(report.fine()) << json_report(report);
-    EXPECT_TRUE(says(only(report, "store"), "2 keys, 1 vaults"));
+    EXPECT_TRUE(says(only(report, "store"), "2 keys, 1 vaults, 0 policies"));
     EXPECT_EQ(only(report, "store-records").level, Level::Ok);
     EXPECT_EQ(only(report, "store-vaults").level, Level::Ok);
     EXPECT_EQ(read_file(inputs_.store_path, 1 << 20).value(), before.value());
@@ -123,14 +126,46 @@ TEST_F(StoreChecks, damaged_pages_are_told) {
 TEST_F(StoreChecks, records_that_cannot_be_read_are_counted) {
     fill({vault(1)}, {key(1, 1), key(2, 1), key(3, 1)});
     execute("UPDATE keys SET record = x'00' WHERE substr(id, 1, 1) = x'02'");
-    EXPECT_TRUE(says(of(run(), "store-records")[0], "1 keys and 0 vaults cannot be read"));
+    EXPECT_TRUE(says(of(run(), "store-records")[0], "1 keys, 0 vaults and 0 policies cannot be read"));
     execute("UPDATE keys SET record = (SELECT record FROM keys WHERE substr(id, 1, 1) = x'03')"
             " WHERE substr(id, 1, 1) = x'01'");
-    EXPECT_TRUE(says(of(run(), "store-records")[0], "2 keys and 0 vaults cannot be read"));
+    EXPECT_TRUE(says(of(run(), "store-records")[0], "2 keys, 0 vaults and 0 policies cannot be read"));
     execute("UPDATE vaults SET record = x'00'");
     const auto report = run();
-    EXPECT_TRUE(says(of(report, "store-records")[0], "2 keys and 1 vaults cannot be read"));
+    EXPECT_TRUE(says(of(report, "store-records")[0], "2 keys, 1 vaults and 0 policies cannot be read"));
     EXPECT_TRUE(says(of(report, "store-records")[1], "belong to vaults that the store does not hold"));
+}
+
+TEST_F(StoreChecks, keys_that_do_not_sign_and_policies_are_counted) {
+    fill({vault(1)}, {key(1, 1), key(2, 1, 1, sealed::State::Disabled), key(3, 1, 1, sealed::State::Disabled),
+                      key(4, 1, 1, sealed::State::PendingDeletion)});
+    ASSERT_TRUE(store::open_sqlite_store(inputs_.store_path).value()->put_policy(to_bytes("{}")));
+    EXPECT_TRUE(says(only(run(), "store"), "4 keys (2 disabled, 1 pending-deletion), 1 vaults, 1 policies"));
+    execute("UPDATE policies SET document = x'00'");
+    EXPECT_TRUE(says(of(run(), "store-records")[0], "0 keys, 0 vaults and 1 policies cannot be read"));
+}
+
+TEST_F(StoreChecks, columns_that_do_not_say_what_their_record_says_are_damage) {
+    for (const char* change : {"created = 5", "vault = zeroblob(16)", "address = x'01'", "deletes = 7"}) {
+        std::filesystem::remove(inputs_.store_path);
+        fill({vault(1)}, {key(1, 1), key(2, 1)});
+        execute((std::string("UPDATE keys SET ") + change + " WHERE substr(id, 1, 1) = x'01'").c_str());
+        EXPECT_TRUE(says(of(run(), "store-records")[0], "1 keys, 0 vaults and 0 policies cannot be read"))
+            << change;
+    }
+}
+
+TEST_F(StoreChecks, another_versions_store_is_told) {
+    fill({}, {});
+    execute("PRAGMA user_version = 1");
+    EXPECT_TRUE(says(only(run(), "store"), "another version of Redoubt"));
+}
+
+TEST_F(StoreChecks, other_stores_are_left_to_their_own_tools) {
+    for (const char* target : {"postgresql://u@h/d", "secretsmanager:redoubt"}) {
+        inputs_.store_path = target;
+        EXPECT_EQ(only(run(), "store").level, Level::Skipped) << target;
+    }
 }
 
 TEST_F(StoreChecks, what_the_manifest_refuses_is_told) {

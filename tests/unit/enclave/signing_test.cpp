@@ -4,6 +4,7 @@
 #include "crypto/keccak.h"
 #include "ethereum/message.h"
 #include "ethereum/transaction.h"
+#include "policy/open_policy.h"
 #include "support.h"
 #include "trust/statement.h"
 
@@ -136,12 +137,18 @@ std::string import_body(Instance& instance, const Secret& secret, bool hd, bool 
     crypto::X25519Public recipient;
     EXPECT_TRUE(from_hex_exact(offer->public_key.substr(2), recipient));
     crypto::SystemRandom random;
-    const auto sealed =
-        *crypto::hpke_seal(recipient, as_bytes(trust::import_info(*offer, hd, false, sealed_as_raw_signing)),
-                           {}, secret, random);
-    return R"({"vault_id":")" + offer->vault_id + R"(","encapsulated_key":")" +
-           to_hex0x(sealed.encapsulated) + R"(","ciphertext":")" + to_hex0x(sealed.ciphertext) +
-           R"(","hd":)" + (hd ? "true" : "false") + R"(,"raw_signing":)" +
+    const std::string token = to_hex(random.array<8>());
+    trust::ImportInfo info;
+    info.key_id = sealed::key_id_text(sealed::key_id_of_token(token));
+    info.vault_id = offer->vault_id;
+    info.policy_digest = to_hex(policy::open_policy_digest());
+    info.epoch = offer->epoch;
+    info.hd = hd;
+    info.raw_signing = sealed_as_raw_signing;
+    const auto sealed = *crypto::hpke_seal(recipient, as_bytes(trust::import_info(info)), {}, secret, random);
+    return R"({"vault_id":")" + offer->vault_id + R"(","client_token":")" + token +
+           R"(","encapsulated_key":")" + to_hex0x(sealed.encapsulated) + R"(","ciphertext":")" +
+           to_hex0x(sealed.ciphertext) + R"(","hd":)" + (hd ? "true" : "false") + R"(,"raw_signing":)" +
            (asked_as_raw_signing ? "true" : "false") + R"(,"nonce":"0b"})";
 }
 
@@ -150,7 +157,7 @@ TEST(Signing, an_imported_key_is_the_one_that_was_sealed_and_no_host_changes_wha
     make_vault(instance);
     const Secret key = Secret::copy_of(*from_hex(kGoldenKey));
     const std::string body = import_body(instance, key, false, false, false);
-    const auto reply = instance.ask("POST", "/v1/keys/import", body);
+    const auto reply = instance.ask_with_store("POST", "/v1/keys/import", body, {});
     ASSERT_EQ(reply.status, 201) << reply.body;
     EXPECT_EQ(member(reply, "address"), kGoldenAddress);
     ASSERT_EQ(reply.records.size(), 1u);
@@ -160,33 +167,36 @@ TEST(Signing, an_imported_key_is_the_one_that_was_sealed_and_no_host_changes_wha
     EXPECT_EQ(signer(ethereum::personal_message_digest(as_bytes("m")), member(signed_reply, "signature")),
               kGoldenAddress);
     // The host asks for a grant that the client did not seal.
-    EXPECT_EQ(code(instance.ask("POST", "/v1/keys/import", import_body(instance, key, false, false, true))),
+    EXPECT_EQ(code(instance.ask_with_store("POST", "/v1/keys/import",
+                                           import_body(instance, key, false, false, true), {})),
               "invalid_field");
     std::string as_seed = body;
     as_seed.replace(as_seed.find("\"hd\":false"), 10, "\"hd\":true");
-    EXPECT_EQ(code(instance.ask("POST", "/v1/keys/import", as_seed)), "invalid_field");
+    EXPECT_EQ(code(instance.ask_with_store("POST", "/v1/keys/import", as_seed, {})), "invalid_field");
     // Another vault's import key is another.
     Instance other;
     make_vault(other);
-    EXPECT_EQ(code(other.ask("POST", "/v1/keys/import", body)), "vault_unknown");
+    EXPECT_EQ(other.ask("POST", "/v1/keys/import", body).status, wire::kNeeds)
+        << "the store lacks that vault";
     // What is no key.
-    EXPECT_EQ(
-        code(instance.ask("POST", "/v1/keys/import", import_body(instance, Secret(31), false, false, false))),
-        "key_invalid");
-    EXPECT_EQ(
-        code(instance.ask("POST", "/v1/keys/import", import_body(instance, Secret(32), false, false, false))),
-        "key_invalid");
-    EXPECT_EQ(
-        code(instance.ask("POST", "/v1/keys/import", import_body(instance, Secret(15), true, false, false))),
-        "key_invalid");
-    const auto seed = instance.ask("POST", "/v1/keys/import",
-                                   import_body(instance, Secret::copy_of(Bytes(64, 7)), true, true, true));
+    EXPECT_EQ(code(instance.ask_with_store("POST", "/v1/keys/import",
+                                           import_body(instance, Secret(31), false, false, false), {})),
+              "key_invalid");
+    EXPECT_EQ(code(instance.ask_with_store("POST", "/v1/keys/import",
+                                           import_body(instance, Secret(32), false, false, false), {})),
+              "key_invalid");
+    EXPECT_EQ(code(instance.ask_with_store("POST", "/v1/keys/import",
+                                           import_body(instance, Secret(15), true, false, false), {})),
+              "key_invalid");
+    const auto seed =
+        instance.ask_with_store("POST", "/v1/keys/import",
+                                import_body(instance, Secret::copy_of(Bytes(64, 7)), true, true, true), {});
     ASSERT_EQ(seed.status, 201) << seed.body;
     EXPECT_EQ(member(seed, "algorithm"), "bip32-secp256k1");
     EXPECT_NE(seed.body.find(R"("raw_signing":true)"), std::string::npos);
     Instance strict(manifest(R"(,"require_policy":true)"));
     make_vault(strict);
-    EXPECT_EQ(code(strict.ask("POST", "/v1/keys/import", body)), "policy_required");
+    EXPECT_EQ(code(strict.ask_with_store("POST", "/v1/keys/import", body, {})), "policy_required");
 }
 
 TEST(Signing, gas_above_the_cap_is_refused_unless_the_manifest_says_otherwise) {

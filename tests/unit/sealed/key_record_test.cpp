@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/cursor.h"
+#include "crypto/aead.h"
 #include "crypto/bip32.h"
 #include "crypto/hash.h"
 #include "sealed/vault_record.h"
@@ -7,6 +9,8 @@
 
 namespace redoubt::sealed {
 namespace {
+
+constexpr std::size_t kSealed = 32 + 48; // salt, ciphertext and tag of a private key
 
 struct Sealed {
     crypto::SystemRandom random;
@@ -23,6 +27,11 @@ struct Sealed {
         head.policy_digest = random.array<32>();
         head.flags = kFlagExportable;
         head.created = 1'700'000'000'123;
+        head.revision = 7;
+        head.state = State::PendingDeletion;
+        head.deletes = 1'800'000'000'456;
+        head.label = "Treasury, Zürich";
+        head.tags = {{"chain", "1"}, {"team", ""}};
         record = seal_key(vault_key, head, private_key, random);
     }
 };
@@ -68,9 +77,8 @@ TEST(KeyRecord, heads_cannot_be_swapped_between_records) {
     Sealed b;
     // The ciphertext and salt of one under the head of the other, sealed in the same vault.
     b.record = seal_key(a.vault_key, b.head, b.private_key, b.random);
-    constexpr std::size_t kTail = 32 + 48; // salt, ciphertext and tag
-    Bytes mixed(a.record.begin(), a.record.end() - kTail);
-    append(mixed, ByteView(b.record).last(kTail));
+    Bytes mixed(a.record.begin(), a.record.end() - kSealed);
+    append(mixed, ByteView(b.record).last(kSealed));
     EXPECT_TRUE(read_key_head(mixed));
     EXPECT_FALSE(open_key(a.vault_key, mixed));
 }
@@ -87,7 +95,7 @@ TEST(KeyRecord, seeds_of_every_size_open_to_what_was_sealed) {
     for (std::size_t size = crypto::kMinSeed; size <= crypto::kMaxSeed; ++size) {
         const Secret seed = s.random.secret(size);
         const Bytes record = seal_key(s.vault_key, s.head, seed, s.random);
-        EXPECT_EQ(record.size(), 147 + size + 16);
+        EXPECT_EQ(record.size(), s.record.size() - kSealed + 32 + size + 16);
         const auto opened = open_key(s.vault_key, record);
         ASSERT_TRUE(opened) << size;
         EXPECT_EQ(opened->head, s.head);
@@ -117,7 +125,7 @@ TEST(KeyRecord, a_length_that_the_algorithm_does_not_have_is_refused) {
     EXPECT_TRUE(read_key_head(record));
     record.push_back(0);
     EXPECT_FALSE(read_key_head(record));
-    record.resize(147 + crypto::kMinSeed + 16);
+    record.resize(record.size() - 1 - crypto::kMaxSeed + crypto::kMinSeed);
     EXPECT_TRUE(read_key_head(record)); // a head alone cannot tell
     EXPECT_FALSE(open_key(s.vault_key, record));
     record.pop_back();
@@ -132,9 +140,85 @@ TEST(KeyRecord, a_length_that_the_algorithm_does_not_have_is_refused) {
 
 TEST(KeyRecord, what_could_never_be_opened_is_not_sealed) {
     Sealed s;
-    EXPECT_DEATH((void)seal_key(s.vault_key, s.head, s.random.secret(31), s.random), "of a size");
+    EXPECT_DEATH((void)seal_key(s.vault_key, s.head, s.random.secret(31), s.random), "no record can hold");
     s.head.algorithm = Algorithm::HdSecp256k1;
-    EXPECT_DEATH((void)seal_key(s.vault_key, s.head, s.random.secret(15), s.random), "of a size");
+    EXPECT_DEATH((void)seal_key(s.vault_key, s.head, s.random.secret(15), s.random), "no record can hold");
+}
+
+// Where the fields of a head lie, as docs/formats/sealed.md states.
+constexpr std::size_t kVersionAt = 4, kRevisionAt = 6, kStateAt = 51, kFlagsAt = 104, kCreatedAt = 108,
+                      kDeletesAt = 116, kLabelAt = 124;
+
+TEST(KeyRecord, has_the_documented_bytes) {
+    Sealed s;
+    Bytes expected;
+    Writer(expected)
+        .bytes(as_bytes("RDKY"))
+        .u16(2)
+        .u32(7)
+        .u64(3)
+        .bytes(s.head.vault)
+        .bytes(s.head.id)
+        .u8(1)
+        .u8(3)
+        .bytes(s.head.address)
+        .bytes(s.head.policy_digest)
+        .u32(1)
+        .u64(1'700'000'000'123)
+        .u64(1'800'000'000'456)
+        .u16(17)
+        .bytes(as_bytes("Treasury, Zürich"))
+        .u8(2)
+        .u16(5)
+        .bytes(as_bytes("chain"))
+        .u16(1)
+        .bytes(as_bytes("1"))
+        .u16(4)
+        .bytes(as_bytes("team"))
+        .u16(0);
+    ASSERT_EQ(s.record.size(), expected.size() + kSealed);
+    EXPECT_EQ(Bytes(s.record.begin(), s.record.end() - kSealed), expected);
+    // The smallest head.
+    s.head.label.clear();
+    s.head.tags.clear();
+    EXPECT_EQ(seal_key(s.vault_key, s.head, s.private_key, s.random).size(), 207u);
+    // What HKDF and AES-256-GCM make of it, with no more than crypto's own functions.
+    const Hash32 salt = *to_array<32>(ByteView(s.record).subspan(expected.size(), 32));
+    const SecretAccess access("open a test's record by hand");
+    const Secret derived =
+        crypto::hkdf_sha256(s.vault_key.view(access), salt, as_bytes("redoubt key record v2"), 44);
+    append(expected, salt);
+    const auto opened = crypto::aead_open(Secret::copy_of(derived.view(access).first(32)),
+                                          *to_array<12>(derived.view(access).subspan(32)), expected,
+                                          ByteView(s.record).last(48));
+    ASSERT_TRUE(opened);
+    EXPECT_TRUE(equal_secrets(*opened, s.private_key));
+}
+
+TEST(KeyRecord, other_versions_are_refused) {
+    Sealed s;
+    for (const int version : {0, 1, 3, 255}) {
+        Bytes altered = s.record;
+        altered[kVersionAt + 1] = static_cast<std::uint8_t>(version);
+        EXPECT_FALSE(read_key_head(altered)) << version;
+        EXPECT_FALSE(open_key(s.vault_key, altered)) << version;
+    }
+    // A record of version 1, whole: without state, deletes, label and tags.
+    Bytes first(s.record.begin(), s.record.begin() + kStateAt);
+    first[kVersionAt + 1] = 1;
+    append(first, s.head.address);
+    append(first, s.head.policy_digest);
+    append(first, Bytes(4 + 8 + kSealed, 0));
+    ASSERT_EQ(first.size(), 195u);
+    EXPECT_FALSE(read_key_head(first));
+}
+
+// A record with bytes of its head replaced: not authentic, but read_key_head cannot know that.
+Bytes with(const Bytes& record, std::size_t at, std::initializer_list<int> bytes) {
+    Bytes out = record;
+    for (const int byte : bytes)
+        out.at(at++) = static_cast<std::uint8_t>(byte);
+    return out;
 }
 
 TEST(KeyRecord, unknown_flags_are_refused) {
@@ -142,9 +226,145 @@ TEST(KeyRecord, unknown_flags_are_refused) {
     s.head.flags = kFlagExportable | kFlagRawSigning;
     EXPECT_EQ(open_key(s.vault_key, seal_key(s.vault_key, s.head, s.private_key, s.random))->head.flags, 3u);
     for (unsigned bit = 2; bit < 32; ++bit) {
-        s.head.flags = 1u << bit;
-        EXPECT_FALSE(read_key_head(seal_key(s.vault_key, s.head, s.private_key, s.random))) << bit;
+        Bytes altered = s.record;
+        altered[kFlagsAt + 3 - bit / 8] |= static_cast<std::uint8_t>(1u << bit % 8);
+        EXPECT_FALSE(read_key_head(altered)) << bit;
     }
+    s.head.flags = 4;
+    EXPECT_DEATH((void)seal_key(s.vault_key, s.head, s.private_key, s.random), "no record can hold");
+}
+
+TEST(KeyRecord, revisions_and_times_have_bounds) {
+    Sealed s;
+    for (const std::uint32_t revision : {1u, 2u, kMaxRevision}) {
+        s.head.revision = revision;
+        const Bytes record = seal_key(s.vault_key, s.head, s.private_key, s.random);
+        EXPECT_EQ(open_key(s.vault_key, record)->head.revision, revision);
+    }
+    EXPECT_FALSE(read_key_head(with(s.record, kRevisionAt, {0, 0, 0, 0})));
+    EXPECT_TRUE(read_key_head(with(s.record, kRevisionAt, {255, 255, 255, 254})));
+    EXPECT_FALSE(read_key_head(with(s.record, kRevisionAt, {255, 255, 255, 255})));
+    EXPECT_TRUE(read_key_head(with(s.record, kCreatedAt, {0x7f})));
+    EXPECT_FALSE(read_key_head(with(s.record, kCreatedAt, {0x80})));
+    EXPECT_FALSE(read_key_head(with(s.record, kDeletesAt, {0x80})));
+    for (const std::uint32_t revision : {0u, 0xffff'ffffu}) {
+        s.head.revision = revision;
+        EXPECT_DEATH((void)seal_key(s.vault_key, s.head, s.private_key, s.random), "no record can hold");
+    }
+}
+
+TEST(KeyRecord, a_time_of_deletion_goes_with_pending_deletion_and_with_no_other_state) {
+    Sealed s;
+    for (const auto& [state, deletes] : {std::pair{State::Enabled, UnixMs{0}},
+                                         {State::Disabled, 0},
+                                         {State::PendingDeletion, 1},
+                                         {State::PendingDeletion, INT64_MAX}}) {
+        s.head.state = state;
+        s.head.deletes = deletes;
+        const Bytes record = seal_key(s.vault_key, s.head, s.private_key, s.random);
+        EXPECT_EQ(open_key(s.vault_key, record)->head, s.head);
+        EXPECT_EQ(parse_state(state_name(state)), state);
+    }
+    EXPECT_EQ(state_name(State::PendingDeletion), "pending-deletion");
+    EXPECT_EQ(parse_state("deleted"), std::nullopt);
+    for (const int state : {0, 1, 2, 4, 255}) // with a time
+        EXPECT_FALSE(read_key_head(with(s.record, kStateAt, {state}))) << state;
+    const Bytes timeless = with(s.record, kDeletesAt, {0, 0, 0, 0, 0, 0, 0, 0});
+    EXPECT_TRUE(read_key_head(with(timeless, kStateAt, {1})));
+    EXPECT_TRUE(read_key_head(with(timeless, kStateAt, {2})));
+    for (const int state : {0, 3, 4})
+        EXPECT_FALSE(read_key_head(with(timeless, kStateAt, {state}))) << state;
+    for (const auto& [state, deletes] : {std::pair{State::Enabled, UnixMs{5}},
+                                         {State::Disabled, 5},
+                                         {State::PendingDeletion, 0},
+                                         {State::PendingDeletion, -1},
+                                         {static_cast<State>(0), 0}}) {
+        s.head.state = state;
+        s.head.deletes = deletes;
+        EXPECT_DEATH((void)seal_key(s.vault_key, s.head, s.private_key, s.random), "no record can hold");
+    }
+}
+
+TEST(KeyRecord, labels_are_short_printable_utf8) {
+    EXPECT_TRUE(valid_label(""));
+    EXPECT_TRUE(valid_label("a \"b\" \\ é 鍵 \U0001F511"));
+    EXPECT_TRUE(valid_label("\u00a0")); // the first character after the C1 controls
+    EXPECT_TRUE(valid_label(std::string(kMaxLabel, 'x')));
+    EXPECT_FALSE(valid_label(std::string(kMaxLabel + 1, 'x')));
+    EXPECT_FALSE(valid_label("abc", 2));
+    for (const char* bad : {"\n", "\x1f", "a\x7f", "\u0080", "a\u009f", "\xc3", "\xff", "\xed\xa0\x80"})
+        EXPECT_FALSE(valid_label(bad)) << bad;
+    EXPECT_FALSE(valid_label(std::string_view("\0", 1)));
+    Sealed s;
+    s.head.label = std::string(kMaxLabel, 'x');
+    const Bytes record = seal_key(s.vault_key, s.head, s.private_key, s.random);
+    EXPECT_EQ(open_key(s.vault_key, record)->head.label, s.head.label);
+    EXPECT_FALSE(read_key_head(with(record, kLabelAt + 2, {'\n'})));
+    EXPECT_FALSE(read_key_head(with(record, kLabelAt, {0, kMaxLabel + 1})));
+    s.head.label += 'x';
+    EXPECT_DEATH((void)seal_key(s.vault_key, s.head, s.private_key, s.random), "no record can hold");
+}
+
+TEST(KeyRecord, tags_are_few_named_once_and_in_order) {
+    using Tags = std::vector<Tag>;
+    const auto many = [](std::size_t count) {
+        Tags out;
+        for (std::size_t i = 0; i < count; ++i)
+            out.push_back({std::string(1, static_cast<char>('a' + i)), "v"});
+        return out;
+    };
+    const Tags good[] = {{},
+                         many(kMaxTags),
+                         {{std::string(kMaxTagName, 'n'), std::string(kMaxTagValue, 'v')}},
+                         {{"A", ""}, {"a", ""}, {"aa", "x"}, {"\u00e9", "x"}}};
+    const Tags bad[] = {many(kMaxTags + 1),
+                        {{"", "v"}},
+                        {{"a", "1"}, {"a", "2"}},
+                        {{"a", "1"}, {"a", "1"}},
+                        {{"b", ""}, {"a", ""}},
+                        {{"a", ""}, {"B", ""}}, // by bytes
+                        {{std::string(kMaxTagName + 1, 'n'), ""}},
+                        {{"n", std::string(kMaxTagValue + 1, 'v')}},
+                        {{"n\n", ""}},
+                        {{"n", "\xff"}}};
+    Sealed s;
+    for (const auto& tags : good) {
+        EXPECT_TRUE(valid_tags(tags));
+        s.head.tags = tags;
+        const auto opened = open_key(s.vault_key, seal_key(s.vault_key, s.head, s.private_key, s.random));
+        ASSERT_TRUE(opened);
+        EXPECT_EQ(opened->head, s.head);
+    }
+    for (const auto& tags : bad) {
+        EXPECT_FALSE(valid_tags(tags)) << &tags - bad;
+        s.head.tags = tags;
+        EXPECT_DEATH((void)seal_key(s.vault_key, s.head, s.private_key, s.random), "no record can hold");
+    }
+    // The same in bytes: "chain" and "team" are two tags of the record.
+    const std::size_t count_at = kLabelAt + 2 + 17, first_at = count_at + 1,
+                      second_at = first_at + 2 + 5 + 2 + 1;
+    ASSERT_EQ(s.record.at(count_at), 2);
+    ASSERT_EQ(s.record.at(second_at + 2), 't');
+    EXPECT_FALSE(read_key_head(with(s.record, second_at + 2, {'b'}))); // out of order
+    EXPECT_FALSE(read_key_head(with(s.record, first_at + 2, {'c', 0x7f})));
+    EXPECT_FALSE(read_key_head(with(s.record, count_at, {1})));
+    EXPECT_FALSE(read_key_head(with(s.record, count_at, {3})));
+    EXPECT_FALSE(read_key_head(with(s.record, count_at, {kMaxTags + 1})));
+}
+
+// printf 'redoubt client token v1\0deploy-2026-11-28' | sha256sum
+TEST(KeyRecord, a_clients_token_names_a_key) {
+    EXPECT_EQ(key_id_text(key_id_of_token("deploy-2026-11-28")), "key-1c10e56d75a79e99f1012817c859c89f");
+    EXPECT_EQ(key_id_text(key_id_of_token("a")), "key-7a4aafcb724d409c41be48ef02b4bffc");
+    EXPECT_EQ(vault_id_text(vault_id_of_token("a", 3)),
+              "vault-ebebc8d38361549c05b8e8c3340d26d6"); // of vault/3/a
+    for (const std::string good : {"a", "AZaz09._:-", "0"})
+        EXPECT_TRUE(valid_client_token(good)) << good;
+    EXPECT_TRUE(valid_client_token(std::string(kMaxClientToken, 'x')));
+    EXPECT_FALSE(valid_client_token(std::string(kMaxClientToken + 1, 'x')));
+    for (const std::string bad : {"", " ", "a b", "a/b", "a\n", "é", "a+b", "a@"})
+        EXPECT_FALSE(valid_client_token(bad)) << bad;
+    EXPECT_FALSE(valid_client_token(std::string_view("a\0", 2)));
 }
 
 TEST(KeyRecord, ids_have_one_spelling) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "sqlite_file.h"
 #include "store_support.h"
 
 #include <algorithm>
 #include <fstream>
 #include <random>
 #include <set>
-#include <sqlite3.h>
 #include <sys/stat.h>
 #include <thread>
 
@@ -25,44 +25,41 @@ TEST(SqliteStore, its_files_belong_to_their_owner_alone) {
     }
 }
 
-// Runs SQL on the file, as another program could.
-void execute(const std::string& path, const char* sql) {
-    sqlite3* database = nullptr;
-    ASSERT_EQ(sqlite3_open(path.c_str(), &database), SQLITE_OK);
-    EXPECT_EQ(sqlite3_exec(database, sql, nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(database);
-    sqlite3_close(database);
-}
-
-std::string pragma(const std::string& path, const std::string& name) {
-    sqlite3* database = nullptr;
-    EXPECT_EQ(sqlite3_open(path.c_str(), &database), SQLITE_OK);
-    std::string out;
-    sqlite3_exec(
-        database, ("PRAGMA " + name).c_str(),
-        [](void* text, int, char** values, char**) {
-            *static_cast<std::string*>(text) = values[0];
-            return 0;
-        },
-        &out, nullptr);
-    sqlite3_close(database);
-    return out;
-}
-
 TEST(SqliteStore, is_a_write_ahead_log_with_its_schemas_version) {
     const Folder folder;
     const auto store = open(folder.file());
-    EXPECT_EQ(pragma(folder.file(), "journal_mode"), "wal");
-    EXPECT_EQ(pragma(folder.file(), "user_version"), "1");
-    EXPECT_EQ(pragma(folder.file(), "application_id"), std::to_string(0x52445354));
+    EXPECT_EQ(execute(folder.file(), "PRAGMA journal_mode"), "wal");
+    EXPECT_EQ(execute(folder.file(), "PRAGMA user_version"), "2");
+    EXPECT_EQ(execute(folder.file(), "PRAGMA application_id"), std::to_string(0x52445354));
 }
 
-TEST(SqliteStore, refuses_a_newer_schema_and_other_programs_databases) {
+TEST(SqliteStore, finds_its_lists_by_their_indices) {
+    const Folder folder;
+    const auto store = open(folder.file());
+    const std::string after = "(created, id) > (1, x'00') ORDER BY created, id";
+    const auto plan = [&](const std::string& sql) {
+        return execute(folder.file(), "EXPLAIN QUERY PLAN SELECT record FROM keys WHERE " + sql);
+    };
+    EXPECT_EQ(plan(after), "SEARCH keys USING INDEX keys_by_creation ((created,id)>(?,?))");
+    EXPECT_EQ(plan("vault = x'00' AND " + after),
+              "SEARCH keys USING INDEX keys_by_vault (vault=? AND (created,id)>(?,?))");
+    EXPECT_EQ(plan("address = x'00' AND " + after),
+              "SEARCH keys USING INDEX keys_by_address (address=? AND (created,id)>(?,?))");
+    EXPECT_NE(plan("deletes IS NOT NULL AND deletes <= 1 ORDER BY deletes, id").find("keys_by_deletion"),
+              std::string::npos);
+}
+
+TEST(SqliteStore, refuses_other_schemas_and_other_programs_databases) {
     const Folder folder;
     ASSERT_TRUE(open(folder.file())->put_key(key_record(key_id(1), 1)));
-    execute(folder.file(), "PRAGMA user_version = 2");
-    EXPECT_EQ(code_of(open_sqlite_store(folder.file())), Code::StoreFailed);
+    execute(folder.file(), "PRAGMA user_version = 3");
+    EXPECT_NE(open_sqlite_store(folder.file()).error().describe().find("newer"), std::string::npos);
     execute(folder.file(), "PRAGMA user_version = 1");
-    EXPECT_EQ(open(folder.file())->list_keys(std::nullopt, 10).value().size(), 1u);
+    const auto older = open_sqlite_store(folder.file());
+    EXPECT_EQ(code_of(older), Code::StoreFailed);
+    EXPECT_NE(older.error().describe().find("unreleased development version"), std::string::npos);
+    execute(folder.file(), "PRAGMA user_version = 2");
+    EXPECT_EQ(all_keys(*open(folder.file())).size(), 1u);
 
     execute(folder.file("other.db"), "CREATE TABLE keys(id, created, record)");
     EXPECT_EQ(code_of(open_sqlite_store(folder.file("other.db"))), Code::StoreFailed);
@@ -81,7 +78,7 @@ TEST(SqliteStore, refuses_names_that_are_no_files_of_its_own) {
     std::filesystem::current_path(std::filesystem::path(folder.file()).parent_path());
     ASSERT_TRUE(open(":memory:")->put_key(key_record(key_id(1), 1)));
     EXPECT_TRUE(std::filesystem::exists(":memory:"));
-    EXPECT_EQ(open(":memory:")->list_keys(std::nullopt, 10).value().size(), 1u);
+    EXPECT_EQ(all_keys(*open(":memory:")).size(), 1u);
     std::filesystem::current_path(before);
 }
 
@@ -135,7 +132,7 @@ TEST(SqliteStore, damaged_pages_are_errors_and_never_other_records) {
                 EXPECT_EQ(**found, records[i]);
             }
         }
-        const auto listed = (*store)->list_keys(std::nullopt, 1000);
+        const auto listed = (*store)->list_keys({}, std::nullopt, 1000);
         EXPECT_TRUE(listed || listed.error().code == Code::StoreFailed);
     }
     EXPECT_GT(refused_at_open, 0);
@@ -155,8 +152,8 @@ TEST(SqliteStore, a_record_that_no_longer_fits_its_id_is_an_error) {
     EXPECT_TRUE(store->get_key(key_id(2)));
     EXPECT_EQ(code_of(store->get_vault(key_id(1))), Code::StoreFailed);
     EXPECT_EQ(code_of(store->list_vaults()), Code::StoreFailed);
-    execute(folder.file(), "UPDATE keys SET record = x'00'");
-    EXPECT_EQ(code_of(store->list_keys(std::nullopt, 10)), Code::StoreFailed);
+    EXPECT_EQ(all_keys(*store).size(), 1u);
+    EXPECT_EQ(code_of(store->update_key(key_record(key_id(1), 1, 2))), Code::StoreFailed);
 }
 
 } // namespace

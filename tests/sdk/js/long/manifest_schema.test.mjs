@@ -69,7 +69,7 @@ const full = {
   reference_keys: [reference(1), reference(2, { raw_signing: true })],
   require_policy: true,
   verify_before_release: true,
-  limits: { vault_lease_seconds: 60, key_cache_entries: 5, key_cache_seconds: 6, max_transaction_gas: 21000 },
+  limits: { vault_lease_seconds: 60, deletion_wait_seconds: 3600, key_cache_entries: 5, key_cache_seconds: 6, max_transaction_gas: 21000 },
   authorities: ["sign.example", "sign.example:443"],
 };
 
@@ -100,8 +100,8 @@ const good = {
   "raw_signing false": plus({ reference_keys: [reference(7, { raw_signing: false })] }),
   "many reference keys": plus({ reference_keys: list(1500, reference) }),
   "no verification": plus({ verify_before_release: false }),
-  "the lowest limits": plus({ limits: { vault_lease_seconds: 10, key_cache_entries: 1, key_cache_seconds: 1, max_transaction_gas: 0 } }),
-  "the highest limits": plus({ limits: { vault_lease_seconds: 86400, key_cache_entries: 10000000, key_cache_seconds: 86400, max_transaction_gas: 4294967295 } }),
+  "the lowest limits": plus({ limits: { vault_lease_seconds: 10, deletion_wait_seconds: 0, key_cache_entries: 1, key_cache_seconds: 1, max_transaction_gas: 0 } }),
+  "the highest limits": plus({ limits: { vault_lease_seconds: 86400, deletion_wait_seconds: 31536000, key_cache_entries: 10000000, key_cache_seconds: 86400, max_transaction_gas: 4294967295 } }),
   "64 authorities": plus({ authorities: list(64, (i) => `h${i}`) }),
   "an authority twice": plus({ authorities: ["a", "a"] }),
   "an authority of 255 bytes": plus({ authorities: ["x".repeat(255)] }),
@@ -205,7 +205,7 @@ const bad = {
   "limits null": plus({ limits: null }),
   "an unknown limit": plus({ limits: { vault_lease: 3600 } }),
   "a limit as text": plus({ limits: { vault_lease_seconds: "60" } }),
-  ...Object.fromEntries([["vault_lease_seconds", 9], ["vault_lease_seconds", 86401], ["key_cache_entries", 0], ["key_cache_entries", 10000001],
+  ...Object.fromEntries([["vault_lease_seconds", 9], ["vault_lease_seconds", 86401], ["deletion_wait_seconds", -1], ["deletion_wait_seconds", 31536001], ["key_cache_entries", 0], ["key_cache_entries", 10000001],
     ["key_cache_seconds", 0], ["key_cache_seconds", 86401], ["max_transaction_gas", -1], ["max_transaction_gas", 4294967296],
     ["max_transaction_gas", 0.5]].map(([name, value]) => [`${name} ${value}`, plus({ limits: { [name]: value } })])),
   "authorities as text": plus({ authorities: "sign.example" }),
