@@ -214,6 +214,9 @@ Enclave::KeyOrReply Enclave::any_key(const Asked& asked, std::string_view key_id
     }
     if (const auto status = readable(found.key->head, asked.now); !status) {
         keys_.remove(cache_id(*id));
+        // By a change that is not stored: it must not be told as done before it is.
+        if (auto first = not_stored_yet(*id))
+            return {nullptr, std::move(first)};
         return {nullptr, refusal(status.error())};
     }
     return found;
@@ -299,7 +302,13 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::DescribeK
             return refusal(status.error());
     }
     auto reply = described(asked, *found.key, operation.nonce.value_or(Bytes()));
-    return reply ? std::move(*reply) : refusal(reply.error());
+    if (!reply)
+        return refusal(reply.error());
+    // What is shown is stored before it is answered.
+    if (auto record = revisions_.unstored(found.key->head.id))
+        reply->records.push_back(
+            {wire::ItemKind::KeyUpdate, std::string(operation.key_id), std::move(*record)});
+    return std::move(*reply);
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::Attest& operation) {

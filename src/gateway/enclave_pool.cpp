@@ -164,8 +164,10 @@ void EnclavePool::credentials_changed() {
 
 // One after the other; one that fails keeps none of the others closed. `status`: the first failure so far.
 void EnclavePool::open_vaults(Member& member, std::size_t index, Status status) {
+    // The youngest first: new keys go into the newest that is open.
+    const auto nth = [this](std::size_t n) -> const Vault& { return vaults_[vaults_.size() - 1 - n]; };
     while (index < vaults_.size() &&
-           (member.open.contains(vaults_[index].id) || member.refused.contains(vaults_[index].id)))
+           (member.open.contains(nth(index).id) || member.refused.contains(nth(index).id)))
         ++index;
     if (index >= vaults_.size()) {
         // None for this manifest: then that is what is wrong.
@@ -174,8 +176,8 @@ void EnclavePool::open_vaults(Member& member, std::size_t index, Status status) 
         return vaults_done(member, status);
     }
     member.link->send(
-        wire::Kind::VaultOpen, [record = vaults_[index].record](Bytes& out) { append(out, *record); },
-        [this, &member, index, status, id = vaults_[index].id](const Result<wire::Reply>& reply) {
+        wire::Kind::VaultOpen, [record = nth(index).record](Bytes& out) { append(out, *record); },
+        [this, &member, index, status, id = nth(index).id](const Result<wire::Reply>& reply) {
             auto now = status_of(reply);
             if (!now && now.error().code == Code::EnclaveUnavailable)
                 return vaults_done(member, now);

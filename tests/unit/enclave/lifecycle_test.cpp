@@ -247,6 +247,33 @@ TEST(Lifecycle, a_key_that_was_changed_is_never_made_again_from_what_made_it) {
     EXPECT_NE(world.create(R"({"client_token":"another"})"), id);
 }
 
+// A deletion that is due at once: what answers the repeat of a lost answer must not come before the record is
+// stored, or the key comes back with the enclave's end.
+TEST(Lifecycle, a_deletion_that_is_not_stored_is_not_told_as_done) {
+    World world;
+    const std::string id = world.create();
+    const std::string path = "/v1/keys/" + id + "/schedule-deletion";
+    const auto lost = world.instance.ask_with_store("POST", path, R"({"wait_seconds":0})", world.store);
+    ASSERT_EQ(lost.status, 200) << lost.body;
+    for (const auto& reply :
+         {world.instance.ask_with_store("POST", path, R"({"wait_seconds":0})", world.store),
+          world.instance.ask_with_store("GET", "/v1/keys/" + id, "", world.store)}) {
+        EXPECT_EQ(code(reply), "store_failed");
+        ASSERT_EQ(reply.records.size(), 1u);
+        EXPECT_EQ(reply.records[0].bytes, lost.records[0].bytes);
+    }
+    keep(world.store, lost);
+    world.stored(id, 2);
+    EXPECT_EQ(code(world.post(path, "")), "unknown_key");
+    // One that is shown from an unstored record is stored with the answer.
+    const std::string other = world.create();
+    const auto off = world.instance.ask_with_store("POST", "/v1/keys/" + other + "/disable", "", world.store);
+    const auto shown = world.instance.ask_with_store("GET", "/v1/keys/" + other, "", world.store);
+    EXPECT_EQ(member(shown, "state"), "disabled");
+    ASSERT_EQ(shown.records.size(), 1u);
+    EXPECT_EQ(shown.records[0].bytes, off.records[0].bytes);
+}
+
 TEST(Lifecycle, no_change_is_made_on_top_of_one_that_is_not_stored) {
     World world;
     const std::string id = world.create();
