@@ -237,7 +237,7 @@ void EnclavePool::vault_stored(const std::string& id, std::shared_ptr<const Byte
     if (vault(id))
         return;
     vaults_.push_back({id, std::move(record)});
-    log(LogLevel::Info, "a vault was made", {{"vault", id}});
+    log(LogLevel::Info, "a vault is new in the store", {{"vault", id}});
     for (const auto& member : members_) {
         if (!all_open(*member))
             member->vaults_open = false;

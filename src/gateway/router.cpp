@@ -383,21 +383,27 @@ void Router::supply_next(const JobPtr& job) {
             refuse(job, {Code::Overloaded, "the store has too much waiting work; try again in a second"});
         return;
     }
+    case wire::ItemKind::VaultRecord:
     case wire::ItemKind::VaultIfAny: {
-        // From the store itself: another gateway may have made it.
+        if (auto record = pool_.vault(need.name))
+            return supplied(job, need.kind, need.name, std::move(record));
+        // Another gateway on the same store may have made it.
         const auto id = sealed::parse_vault_id(need.name);
         if (!id)
             return refuse(job, {Code::Internal, "the enclave asked for a vault that has no such id"});
         auto found = std::make_shared<Result<std::optional<Bytes>>>();
         const bool taken =
             on_store([&store = store_, found, id = *id] { *found = store.get_vault(id); },
-                     [this, job, found, name = need.name] {
+                     [this, job, found, kind = need.kind, name = need.name] {
                          if (!*found)
                              return refuse(job, found->error());
+                         if (!**found && kind == wire::ItemKind::VaultRecord)
+                             return refuse(job, {Code::VaultUnknown,
+                                                 "the store does not hold the vault that the request needs"});
                          auto record = std::make_shared<const Bytes>(**found ? std::move(***found) : Bytes());
                          if (!record->empty())
                              pool_.vault_stored(name, record);
-                         supplied(job, wire::ItemKind::VaultIfAny, name, std::move(record));
+                         supplied(job, kind, name, std::move(record));
                      });
         if (!taken)
             refuse(job, {Code::Overloaded, "the store has too much waiting work; try again in a second"});
@@ -405,11 +411,6 @@ void Router::supply_next(const JobPtr& job) {
     }
     case wire::ItemKind::KeyUpdate:
         break;
-    case wire::ItemKind::VaultRecord:
-        if (auto record = pool_.vault(need.name))
-            return supplied(job, need.kind, need.name, std::move(record));
-        return refuse(job,
-                      {Code::VaultUnknown, "the store does not hold the vault that the key is sealed in"});
     case wire::ItemKind::ReferenceCiphertext:
         return secrets_.get(need.name,
                             [this, job, name = need.name](Result<ReferenceSecrets::Ciphertext> found) {

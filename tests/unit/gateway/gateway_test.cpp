@@ -244,6 +244,36 @@ TEST(Gateway, asks_the_enclave_again_when_somebody_else_has_made_the_same_key) {
     EXPECT_EQ(made, 1);
 }
 
+TEST(Gateway, brings_a_vault_that_another_gateway_on_the_same_store_has_made) {
+    Folder folder;
+    FakeCloud cloud;
+    sealed::VaultRecord vault;
+    vault.id[0] = 7;
+    vault.wraps.push_back({"arn:aws:kms:us-east-1:000000000000:key/k", {1}, {}, {}});
+    const Bytes record = sealed::encode_vault(vault);
+    const std::string id = sealed::vault_id_text(vault.id);
+    std::atomic<int> opened{0};
+    FakeEnclave enclave(folder.file("e"), [&](Kind kind, ByteView payload) -> std::optional<wire::Reply> {
+        if (kind == Kind::VaultOpen && to_bytes(payload) == record)
+            ++opened;
+        if (kind != Kind::Request)
+            return working(kind);
+        const auto request = wire::decode_request(payload);
+        for (const auto& item : request->items)
+            if (item.kind == ItemKind::VaultRecord && to_bytes(item.bytes) == record)
+                return json_reply(200, "{}");
+        return need_reply(ItemKind::VaultRecord, id);
+    });
+    RunningGateway gateway(folder, cloud, {folder.file("e")});
+    ASSERT_TRUE(gateway.ready());
+    const auto missing = gateway.send("POST", "/v1/keys/k/sign-message", "{}");
+    EXPECT_EQ(missing->status, 409);
+    EXPECT_NE(text(*missing).find("vault_unknown"), std::string::npos);
+    ASSERT_TRUE((*store::open_sqlite_store(folder.file("store.db")))->put_vault(record));
+    EXPECT_EQ(gateway.send("POST", "/v1/keys/k/sign-message", "{}")->status, 200);
+    EXPECT_TRUE(eventually([&] { return opened == 1; })) << "and it is opened for all that comes later";
+}
+
 TEST(Gateway, deletes_keys_whose_time_has_come_and_tells_the_enclaves) {
     Folder folder;
     FakeCloud cloud;
