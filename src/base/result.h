@@ -50,6 +50,7 @@ namespace redoubt {
     X(PolicyRequired, "policy_required", 403)                                                                \
     X(KeyDisabled, "key_disabled", 403)                                                                      \
     X(KeyPendingDeletion, "key_pending_deletion", 403)                                                       \
+    X(PolicyExpired, "policy_expired", 403)                                                                  \
     X(ExportRefused, "export_refused", 403)                                                                  \
     X(RawSigningRefused, "raw_signing_refused", 403)                                                         \
     X(ReferenceKeyRefused, "reference_key_refused", 403)                                                     \

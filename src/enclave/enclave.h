@@ -181,7 +181,7 @@ class Enclave {
     Status reference_allowed(const ethereum::Address& address) const;
     bool reference_may_sign_raw(const ethereum::Address& address) const;
     Status readable(const sealed::KeyHead& head, UnixMs now) const;
-    Status usable(const sealed::KeyHead& head) const;
+    Status usable(const OpenKey& key, UnixMs now) const;
     // A new key from a private key or seed; seals, describes and attests it, as `head` says what it is.
     Result<wire::Reply> new_key(const OpenVault& vault, sealed::KeyHead head, Secret secret,
                                 const api::NewKey& wanted);

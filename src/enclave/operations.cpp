@@ -86,12 +86,15 @@ Status Enclave::readable(const sealed::KeyHead& head, UnixMs now) const {
     return {};
 }
 
-Status Enclave::usable(const sealed::KeyHead& head) const {
+Status Enclave::usable(const OpenKey& key, UnixMs now) const {
+    const sealed::KeyHead& head = key.head;
     if (head.state == sealed::State::Disabled)
         return fail(Code::KeyDisabled, "the key is disabled; enable it first");
     if (head.state == sealed::State::PendingDeletion)
         return fail(Code::KeyPendingDeletion,
                     "the key waits for its deletion; cancel that and enable the key first");
+    if (key.policy && key.policy->not_after != 0 && now >= key.policy->not_after)
+        return fail(Code::PolicyExpired, "the time that the key's policy allows it to sign has passed");
     // The only rule that policies of this version have is the open one.
     if (manifest()->require_policy)
         return fail(Code::PolicyRequired, "the manifest requires a policy, and this key has none");
@@ -225,7 +228,7 @@ Enclave::KeyOrReply Enclave::any_key(const Asked& asked, std::string_view key_id
 Enclave::KeyOrReply Enclave::vault_key(const Asked& asked, std::string_view key_id) {
     KeyOrReply found = any_key(asked, key_id);
     if (found.key)
-        if (const auto status = usable(found.key->head); !status)
+        if (const auto status = usable(*found.key, asked.now); !status)
             return {nullptr, refusal(status.error())};
     return found;
 }

@@ -11,6 +11,7 @@ namespace redoubt::policy {
 namespace {
 
 constexpr std::size_t kMaxId = 64;
+constexpr std::uint64_t kLastTime = 9'007'199'254'740'991; // 2^53 - 1
 
 std::unexpected<Error> invalid(FixedText text) {
     return fail(Code::InvalidField, text);
@@ -86,12 +87,19 @@ Result<Document> parse_document(std::string_view text) {
     const auto root = document.parse(text, {.bytes = kMaxDocument, .depth = 4, .values = 256});
     if (!root)
         return invalid("the policy is not strict JSON of at most 64 KiB");
-    if (!json::check_members(*root, {"redoubt_policy", "rules", "export_recipients"}))
+    if (!json::check_members(*root, {"redoubt_policy", "rules", "not_after", "export_recipients"}))
         return invalid("the policy has a member that this version does not know, or is no object");
     if (const auto version = root->get("redoubt_policy"); !version || version->u64() != 1)
         return invalid("policy: redoubt_policy must be 1");
     REDOUBT_CHECK(check_rules(root->get("rules")));
     Document out;
+    if (const auto time = root->get("not_after")) {
+        const auto ms = time->u64();
+        if (!ms || *ms == 0 || *ms > kLastTime)
+            return invalid(
+                "policy: not_after must be milliseconds since 1970, an integer from 1 to 2^53 - 1");
+        out.not_after = static_cast<UnixMs>(*ms);
+    }
     if (const auto list = root->get("export_recipients")) {
         REDOUBT_TRY(out.export_recipients, read_recipients(*list));
     }

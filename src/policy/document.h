@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The policy document that a key is bound to by its digest. This version knows one rule, "open", which allows
-// every operation, and the list of those whom the key may be exported to:
+// every operation, the time from which on it allows nothing, and the list of those whom the key may be
+// exported to:
 //
-//   {"redoubt_policy":1,"rules":[{"effect":"allow","name":"open"}],
+//   {"redoubt_policy":1,"rules":[{"effect":"allow","name":"open"}],"not_after":1798761600000,
 //    "export_recipients":[{"id":"cold-storage","public_key":"0x<64 hex>"}]}
 //
 // Canonical form (json::canonical); the digest is SHA-256 over it. docs/policy.md.
 #pragma once
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/result.h"
 
 #include <string>
@@ -25,6 +27,7 @@ struct ExportRecipient {
 };
 
 struct Document {
+    UnixMs not_after = 0; // from then on the key signs nothing and is not exported; 0: no such time
     std::vector<ExportRecipient> export_recipients;
     std::string canonical;
     Hash32 digest{};

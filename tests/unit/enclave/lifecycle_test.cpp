@@ -345,6 +345,31 @@ TEST(Export, seals_an_exportable_key_to_a_recipient_of_its_policy_and_to_nobody_
               "export_refused");
 }
 
+TEST(Policy, a_key_signs_nothing_from_its_policys_not_after_on_whatever_record_is_shown) {
+    MovedTime time;
+    World world(R"(,"min_epoch":1,"limits":{"vault_lease_seconds":86400,"key_cache_seconds":86400})", time);
+    Recipient cold;
+    const std::string policy = cold.policy.substr(0, cold.policy.size() - 1) + R"(,"not_after":)" +
+                               std::to_string(system_time_ms() + 60'000) + "}";
+    const std::string id = world.create(R"({"exportable":true,"hd":true,"policy":)" + policy + "}");
+    const Store first = world.store;
+    EXPECT_EQ(world.sign(id).status, 200);
+    *time.by += 61'000;
+    world.instance.enclave->maintain(); // takes the NSM's time
+    EXPECT_EQ(code(world.sign(id)), "policy_expired") << "of a key in the cache";
+    world.forget_all();
+    for (const auto& [action, body] :
+         std::vector<std::pair<std::string, std::string>>{{"sign-transaction", transaction()},
+                                                          {"sign-message", R"({"text":"m","path":"m/0"})"},
+                                                          {"derive", R"({"path":"m/0"})"},
+                                                          {"export", R"({"recipient":"cold","nonce":"0a"})"}})
+        EXPECT_EQ(code(world.instance.ask_with_store("POST", "/v1/keys/" + id + "/" + action, body, first)),
+                  "policy_expired")
+            << action;
+    EXPECT_EQ(world.show(id).status, 200);
+    EXPECT_EQ(world.post("/v1/keys/" + id + "/disable", "").status, 200);
+}
+
 TEST(Export, another_policy_document_never_takes_the_place_of_the_keys) {
     World world;
     Recipient cold, attacker;

@@ -47,6 +47,20 @@ TEST(PolicyDocument, recipients_are_found_by_their_ids) {
     EXPECT_EQ(parsed->find_recipient(""), nullptr);
 }
 
+TEST(PolicyDocument, says_until_when_the_key_signs) {
+    const auto with = [](const std::string& time) {
+        return R"({"redoubt_policy":1,"not_after":)" + time + "," + kRules + "}";
+    };
+    const auto parsed = parse_document(with("1798761600000"));
+    ASSERT_TRUE(parsed) << parsed.error().describe();
+    EXPECT_EQ(parsed->not_after, 1'798'761'600'000);
+    EXPECT_NE(parsed->digest, open_policy_digest());
+    EXPECT_EQ(parse_document(kOpenPolicy)->not_after, 0);
+    EXPECT_EQ(parse_document(with("9007199254740991"))->not_after, 9'007'199'254'740'991);
+    for (const char* bad : {"0", "-1", "9007199254740992", "1.0", "1e3", "\"1\"", "null", "true"})
+        EXPECT_EQ(refusal(with(bad)), Code::InvalidField) << bad;
+}
+
 TEST(PolicyDocument, the_canonical_form_and_digest_are_those_of_the_format) {
     const std::string canonical = R"({"export_recipients":[{"id":"cold-storage","public_key":"0x)" + kKey +
                                   R"("}],"redoubt_policy":1,"rules":[{"effect":"allow","name":"open"}]})";
