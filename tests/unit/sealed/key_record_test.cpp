@@ -125,7 +125,7 @@ TEST(KeyRecord, a_length_that_the_algorithm_does_not_have_is_refused) {
     EXPECT_TRUE(read_key_head(record));
     record.push_back(0);
     EXPECT_FALSE(read_key_head(record));
-    record.resize(record.size() - 1 - crypto::kMaxSeed + crypto::kMinSeed);
+    record = to_bytes(ByteView(record).first(record.size() - 1 - (crypto::kMaxSeed - crypto::kMinSeed)));
     EXPECT_TRUE(read_key_head(record)); // a head alone cannot tell
     EXPECT_FALSE(open_key(s.vault_key, record));
     record.pop_back();
