@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "gateway/router.h"
-
+// Requests: from the client to an enclave and back. What an enclave needs for one, and what comes of it for
+// the store, is router_records.cpp.
 #include "base/json.h"
 #include "base/log.h"
-#include "gateway/blob_sidecar.h"
 #include "gateway/key_list.h"
+#include "gateway/router_job.h"
 
 #include <algorithm>
 #include <utility>
@@ -14,8 +14,8 @@ namespace redoubt::gateway {
 namespace {
 
 constexpr int kSweepMs = 50;
-constexpr int kFirstDeletionMs = 1'000, kDeletionMs = 10'000; // between looks for keys to be deleted
-constexpr std::size_t kMaxForwardedHeader = 8'192;            // wire/message.cpp takes no longer one
+constexpr int kFirstDeletionMs = 1'000;            // until the first look for keys to be deleted
+constexpr std::size_t kMaxForwardedHeader = 8'192; // wire/message.cpp takes no longer one
 
 // What the enclave reads beside the body; it goes there unchanged (design invariant 12).
 constexpr std::string_view kForwarded[] = {"content-type", "content-digest", "signature", "signature-input"};
@@ -40,55 +40,22 @@ net::HttpResponse refusal(const Error& error) {
 
 } // namespace
 
-// A request under way. Ends when it was answered.
-struct Router::Job {
-    Job(std::shared_ptr<Load> of, net::HttpRequest asked)
-        : load(std::move(of)), request(std::move(asked)), size(request.body.size()) {
-        ++load->jobs;
-        load->bytes += size;
-    }
-    ~Job() {
-        --load->jobs;
-        load->bytes -= size;
-    }
-    Job(const Job&) = delete;
-    Job& operator=(const Job&) = delete;
-
-    std::shared_ptr<Load> load;
-    net::HttpRequest request; // its body stays, but for a sidecar
-    std::size_t size;         // of the body as it came
-    std::shared_ptr<const BlobSidecar> sidecar;
-    net::HttpServer::Responder respond;
-    std::int64_t deadline = 0; // monotonic
-    bool answered = false;
-    int attempts = 0, rounds = 0;
-    bool read_again = false;           // records, because a newer one was there
-    std::shared_ptr<EnclaveLink> link; // the one that asked for more
-    std::vector<wire::Reply::Need> needs;
-    struct Item {
-        wire::ItemKind kind;
-        std::string name;
-        std::shared_ptr<const Bytes> bytes;
-    };
-    std::vector<Item> items;
-
-    void encode(Bytes& out, std::int64_t now) const {
-        wire::Request message;
-        message.method = request.method;
-        message.authority = request.authority;
-        message.path = request.path;
-        message.query = request.query;
-        message.has_query = request.has_query;
-        message.deadline_ms = static_cast<std::uint32_t>(std::max<std::int64_t>(1, deadline - now));
-        message.body = request.body;
-        for (const auto& header : request.headers)
-            if (forwarded(header.name))
-                message.headers.push_back({header.name, header.value});
-        for (const auto& item : items)
-            message.items.push_back({item.kind, item.name, *item.bytes});
-        wire::encode_request(out, message);
-    }
-};
+void Router::Job::encode(Bytes& out, std::int64_t now) const {
+    wire::Request message;
+    message.method = request.method;
+    message.authority = request.authority;
+    message.path = request.path;
+    message.query = request.query;
+    message.has_query = request.has_query;
+    message.deadline_ms = static_cast<std::uint32_t>(std::max<std::int64_t>(1, deadline - now));
+    message.body = request.body;
+    for (const auto& header : request.headers)
+        if (forwarded(header.name))
+            message.headers.push_back({header.name, header.value});
+    for (const auto& item : items)
+        message.items.push_back({item.kind, item.name, *item.bytes});
+    wire::encode_request(out, message);
+}
 
 Router::Router(net::EventLoop& loop, WorkerPool& store_workers, WorkerPool& list_workers, store::Store& store,
                EnclavePool& pool, CredentialKeeper& credentials, ReferenceSecrets& secrets, int deadline_ms)
@@ -307,249 +274,6 @@ void Router::replied(const JobPtr& job, Result<wire::Reply> reply) {
     if (job->sidecar && reply->status == 200)
         return add_network_form(job, std::move(*reply));
     answer(job, std::move(*reply));
-}
-
-// A key may have been changed after its record was read for this request: the store has a newer one then.
-bool Router::read_again(const JobPtr& job, const wire::Reply& reply) const {
-    const auto status = status_of(reply);
-    if (status || status.error().code != Code::RecordStale || job->read_again)
-        return false;
-    job->read_again = true;
-    return std::erase_if(job->items, [](const Job::Item& item) {
-               return item.kind == wire::ItemKind::KeyRecord || item.kind == wire::ItemKind::KeyIfAny;
-           }) != 0;
-}
-
-void Router::supply(const JobPtr& job, std::vector<wire::Reply::Need> needs) {
-    if (++job->rounds > kMaxRounds) {
-        for (const auto& need : needs)
-            if (need.kind == wire::ItemKind::Credentials)
-                return refuse(job,
-                              {Code::CredentialsExpired,
-                               "KMS does not take the gateway's AWS credentials; check the instance's role"});
-        return refuse(job, {Code::Internal, "the enclave keeps asking for the same; its log says why"});
-    }
-    --job->attempts; // the same attempt goes on
-    job->needs = std::move(needs);
-    supply_next(job);
-}
-
-// One need after the other, then the request again.
-void Router::supply_next(const JobPtr& job) {
-    if (job->answered)
-        return;
-    if (job->needs.empty())
-        return forward(job);
-    const wire::Reply::Need need = std::move(job->needs.back());
-    job->needs.pop_back();
-    switch (need.kind) {
-    case wire::ItemKind::KeyRecord:
-    case wire::ItemKind::KeyIfAny: {
-        const auto id = sealed::parse_key_id(need.name);
-        if (!id)
-            return refuse(job, {Code::Internal, "the enclave asked for a key that has no such id"});
-        auto found = std::make_shared<Result<std::optional<Bytes>>>();
-        const bool taken =
-            on_store([&store = store_, found, id = *id] { *found = store.get_key(id); },
-                     [this, job, found, kind = need.kind, name = need.name] {
-                         if (!*found)
-                             return refuse(job, found->error());
-                         if (!**found && kind == wire::ItemKind::KeyRecord)
-                             return refuse(job, {Code::UnknownKey, "there is no such key"});
-                         supplied(job, kind, name,
-                                  std::make_shared<const Bytes>(**found ? std::move(***found) : Bytes()));
-                     });
-        if (!taken)
-            refuse(job, {Code::Overloaded, "the store has too much waiting work; try again in a second"});
-        return;
-    }
-    case wire::ItemKind::Policy: {
-        Hash32 digest;
-        if (!from_hex_exact(need.name, digest))
-            return refuse(job, {Code::Internal, "the enclave asked for a policy that has no such digest"});
-        auto found = std::make_shared<Result<std::optional<Bytes>>>();
-        const bool taken = on_store([&store = store_, found, digest] { *found = store.get_policy(digest); },
-                                    [this, job, found, name = need.name] {
-                                        if (!*found)
-                                            return refuse(job, found->error());
-                                        if (!**found)
-                                            return refuse(job, {Code::StoreFailed,
-                                                                "the store lacks the policy that the key is "
-                                                                "bound to; restore it from a backup"});
-                                        supplied(job, wire::ItemKind::Policy, name,
-                                                 std::make_shared<const Bytes>(std::move(***found)));
-                                    });
-        if (!taken)
-            refuse(job, {Code::Overloaded, "the store has too much waiting work; try again in a second"});
-        return;
-    }
-    case wire::ItemKind::VaultRecord:
-    case wire::ItemKind::VaultIfAny: {
-        if (auto record = pool_.vault(need.name))
-            return supplied(job, need.kind, need.name, std::move(record));
-        // Another gateway on the same store may have made it.
-        const auto id = sealed::parse_vault_id(need.name);
-        if (!id)
-            return refuse(job, {Code::Internal, "the enclave asked for a vault that has no such id"});
-        auto found = std::make_shared<Result<std::optional<Bytes>>>();
-        const bool taken =
-            on_store([&store = store_, found, id = *id] { *found = store.get_vault(id); },
-                     [this, job, found, kind = need.kind, name = need.name] {
-                         if (!*found)
-                             return refuse(job, found->error());
-                         if (!**found && kind == wire::ItemKind::VaultRecord)
-                             return refuse(job, {Code::VaultUnknown,
-                                                 "the store does not hold the vault that the request needs"});
-                         auto record = std::make_shared<const Bytes>(**found ? std::move(***found) : Bytes());
-                         if (!record->empty())
-                             pool_.vault_stored(name, record);
-                         supplied(job, kind, name, std::move(record));
-                     });
-        if (!taken)
-            refuse(job, {Code::Overloaded, "the store has too much waiting work; try again in a second"});
-        return;
-    }
-    case wire::ItemKind::KeyUpdate:
-        break;
-    case wire::ItemKind::ReferenceCiphertext:
-        return secrets_.get(need.name,
-                            [this, job, name = need.name](Result<ReferenceSecrets::Ciphertext> found) {
-                                if (!found)
-                                    return refuse(job, found.error());
-                                supplied(job, wire::ItemKind::ReferenceCiphertext, name, std::move(*found));
-                            });
-    case wire::ItemKind::Credentials: {
-        const auto give = [this, job] {
-            if (job->answered)
-                return;
-            if (!job->link)
-                return supply_next(job); // forward() finds another one
-            pool_.give_credentials(*job->link, [this, job](const Status& status) {
-                if (!status && status.error().code != Code::EnclaveUnavailable)
-                    return refuse(job, status.error());
-                supply_next(job);
-            });
-        };
-        // A first set that is merely on its way needs no new one; one that KMS refused does.
-        if (need.name == code_name(Code::CredentialsMissing) && credentials_.current())
-            return give();
-        return credentials_.refresh([this, job, give](const Status& status) {
-            if (!status)
-                return refuse(job, {Code::CredentialsMissing,
-                                    "the gateway cannot fetch AWS credentials; its log says why"});
-            give();
-        });
-    }
-    }
-    refuse(job, {Code::Internal, "the enclave asked for something unknown"});
-}
-
-void Router::supplied(const JobPtr& job, wire::ItemKind kind, const std::string& name,
-                      std::shared_ptr<const Bytes> bytes) {
-    for (auto& item : job->items)
-        if (item.kind == kind && item.name == name) {
-            item.bytes = std::move(bytes);
-            return supply_next(job);
-        }
-    if (job->items.size() >= wire::kMaxAttachments)
-        return refuse(job, {Code::Internal, "the enclave asked for too much"});
-    job->items.push_back({kind, name, std::move(bytes)});
-    supply_next(job);
-}
-
-// The client learns of a key only when its record is on disk, and of a change only when every enclave has let
-// go of the older record.
-void Router::store_records(const JobPtr& job, wire::Reply reply) {
-    auto kept = std::make_shared<wire::Reply>(std::move(reply));
-    auto status = std::make_shared<Status>();
-    const bool taken = on_store(
-        [&store = store_, kept, status, room = pool_.vault_list().size() < EnclavePool::kMaxVaults] {
-            for (const auto& record : kept->records) {
-                if (!*status)
-                    return;
-                switch (record.kind) {
-                case wire::ItemKind::KeyRecord:
-                    *status = store.put_key(record.bytes);
-                    break;
-                case wire::ItemKind::KeyUpdate:
-                    *status = store.update_key(record.bytes);
-                    break;
-                case wire::ItemKind::VaultRecord:
-                    *status = room ? store.put_vault(record.bytes)
-                                   : Status(fail(Code::Conflict,
-                                                 "the store has 64 vaults, and no more can be made"));
-                    break;
-                case wire::ItemKind::Policy:
-                    *status = store.put_policy(record.bytes);
-                    break;
-                default:
-                    *status = fail(Code::Internal, "the enclave made a record of a kind that is not stored");
-                }
-            }
-        },
-        [this, job, kept, status] { stored(job, kept, *status); });
-    if (!taken)
-        refuse(job, {Code::Overloaded, "the store has too much waiting work; try again in a second"});
-}
-
-void Router::stored(const JobPtr& job, const std::shared_ptr<wire::Reply>& reply, const Status& status) {
-    const wire::Reply::Record* update = nullptr;
-    for (const auto& record : reply->records) {
-        if (status && record.kind == wire::ItemKind::VaultRecord)
-            pool_.vault_stored(record.name, std::make_shared<const Bytes>(record.bytes));
-        if (record.kind == wire::ItemKind::KeyUpdate)
-            update = &record;
-    }
-    const auto head = update != nullptr ? sealed::read_key_head(update->bytes) : Result<sealed::KeyHead>();
-    if (update != nullptr && !head)
-        return refuse(job, head.error());
-    for (const auto& record : reply->records)
-        if (!status && record.kind == wire::ItemKind::VaultRecord && status.error().code != Code::Conflict)
-            log(LogLevel::Error, "a vault that was made could not be stored; it is not used",
-                {{"vault", record.name}, {"context", status.error().context}});
-    // Somebody made the same key or vault meanwhile: the enclave looks again at what there is.
-    if (!status && status.error().code == Code::Conflict && update == nullptr && !job->read_again) {
-        job->read_again = true;
-        job->items.clear();
-        return forward(job);
-    }
-    const auto go_on = [this, job, reply, status] {
-        // The enclave's last change had to be stored before another is made: now it is.
-        if (reply->status == http_status(Code::StoreFailed) && !job->read_again) {
-            job->read_again = true;
-            job->items.clear();
-            return forward(job);
-        }
-        if (!status)
-            return refuse(job, status.error().code == Code::Conflict
-                                   ? Error{Code::Conflict, "the key was changed meanwhile; look again"}
-                                   : status.error());
-        answer(job, std::move(*reply));
-    };
-    // The store did not take it: the enclave keeps it and gives it again.
-    if (update == nullptr ||
-        (!status && status.error().code != Code::Conflict && status.error().code != Code::UnknownKey))
-        return go_on();
-    pool_.forget(head->id, head->revision, go_on);
-}
-
-// Keys whose time has come. The store's clock is this host's, which could delete them anyway.
-void Router::delete_due() {
-    constexpr std::size_t kAtOnce = 100;
-    deletion_timer_ = loop_.after(kDeletionMs, [this] { delete_due(); });
-    auto gone = std::make_shared<Result<std::vector<sealed::KeyId>>>();
-    (void)on_store([&store = store_, gone] { *gone = store.delete_due_keys(system_time_ms(), kAtOnce); },
-                   [this, gone] {
-                       if (!*gone) {
-                           log(LogLevel::Error, "keys whose deletion is due cannot be deleted",
-                               {{"why", gone->error().text.view()}, {"context", gone->error().context}});
-                           return;
-                       }
-                       for (const auto& id : **gone) {
-                           log(LogLevel::Info, "a key was deleted", {{"key", sealed::key_id_text(id)}});
-                           pool_.forget(id, 0, [] {});
-                       }
-                   });
 }
 
 void Router::answer(const JobPtr& job, wire::Reply reply) {

@@ -42,6 +42,8 @@ class Router {
     void replied(const JobPtr& job, Result<wire::Reply> reply);
     void supply(const JobPtr& job, std::vector<wire::Reply::Need> needs);
     void supply_next(const JobPtr& job);
+    using Read = std::function<Result<std::optional<Bytes>>(store::Store& store)>;
+    void fetch(const JobPtr& job, const wire::Reply::Need& need, Read read, const Error& missing);
     void supplied(const JobPtr& job, wire::ItemKind kind, const std::string& name,
                   std::shared_ptr<const Bytes> bytes);
     void store_records(const JobPtr& job, wire::Reply reply);

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// A request under way; internal to the router's files. Loop thread only.
+#pragma once
+
+#include "gateway/blob_sidecar.h"
+#include "gateway/router.h"
+
+namespace redoubt::gateway {
+
+// Ends when it was answered.
+struct Router::Job {
+    Job(std::shared_ptr<Load> of, net::HttpRequest asked)
+        : load(std::move(of)), request(std::move(asked)), size(request.body.size()) {
+        ++load->jobs;
+        load->bytes += size;
+    }
+    ~Job() {
+        --load->jobs;
+        load->bytes -= size;
+    }
+    Job(const Job&) = delete;
+    Job& operator=(const Job&) = delete;
+
+    std::shared_ptr<Load> load;
+    net::HttpRequest request; // its body stays, but for a sidecar
+    std::size_t size;         // of the body as it came
+    std::shared_ptr<const BlobSidecar> sidecar;
+    net::HttpServer::Responder respond;
+    std::int64_t deadline = 0; // monotonic
+    bool answered = false;
+    int attempts = 0, rounds = 0;
+    bool read_again = false;           // records, because a newer one was there
+    std::shared_ptr<EnclaveLink> link; // the one that asked for more
+    std::vector<wire::Reply::Need> needs;
+    struct Item {
+        wire::ItemKind kind;
+        std::string name;
+        std::shared_ptr<const Bytes> bytes;
+    };
+    std::vector<Item> items;
+
+    void encode(Bytes& out, std::int64_t now) const; // the request, for the enclave
+};
+
+} // namespace redoubt::gateway
