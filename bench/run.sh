@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Signatures a second beside raw libsecp256k1, on this machine, in one run: the enclave's code alone for each kind of
-# signature, then the whole way over HTTPS. SECONDS_EACH: length of each window. `bench/run.sh --keys 1000000` creates a million
-# keys first and signs with random ones of them; STORE=postgresql://… keeps them there (docs/performance.md).
+# signature, what receipts cost, then the whole way over HTTPS. SECONDS_EACH: length of each window. `bench/run.sh --keys 1000000`
+# creates a million keys first and signs with random ones of them; STORE=postgresql://… keeps them there (docs/performance.md).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$(mktemp -d "${TMPDIR:-/tmp}/redoubt-bench-XXXXXX")
@@ -21,5 +21,9 @@ for _ in $(seq 1 600); do
     sleep 0.1
 done
 build/release/bin/ethereum_bench
+echo
+build/release/bin/request_signature_bench
+echo
+build/release/bin/receipt_bench
 echo
 build/release/bin/sign_bench --ready-file "$folder/bench.json" --seconds "${SECONDS_EACH:-5}" "$@"

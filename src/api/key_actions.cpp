@@ -104,6 +104,7 @@ Result<Operation> sign_typed_data(const json::Value& body, std::string_view key_
     if (!document)
         return fail(Code::MissingField, "the body needs typed_data: {types, primaryType, domain, message}");
     REDOUBT_TRY(out.typed_data, ethereum::typed_data_digest(*document));
+    out.document = document;
     return out;
 }
 

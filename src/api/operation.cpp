@@ -7,23 +7,6 @@ namespace {
 
 constexpr std::size_t kMaxSecretId = 2048; // Secrets Manager: SecretId
 
-Status no_body(const Request& request) {
-    if (!request.body.empty())
-        return fail(Code::BadRequest, "this route takes no body; remove it");
-    return {};
-}
-
-// The query "nonce=HEX" and nothing else.
-Result<std::optional<Bytes>> nonce_query(const Request& request) {
-    if (!request.has_query)
-        return std::nullopt;
-    constexpr std::string_view kName = "nonce=";
-    if (!request.query.starts_with(kName) || request.query.find('&') != std::string_view::npos)
-        return fail(Code::UnknownField, "the only query member that this route knows is nonce");
-    REDOUBT_TRY(auto nonce, parse_nonce(request.query.substr(kName.size())));
-    return nonce;
-}
-
 Result<Operation> keys_route(const Request& request, json::Document& scratch) {
     constexpr std::string_view kPrefix = "/v1/keys/";
     if (request.path == "/v1/keys") {
@@ -36,6 +19,10 @@ Result<Operation> keys_route(const Request& request, json::Document& scratch) {
         return adopt_key(request, scratch);
     std::string_view id = request.path.substr(kPrefix.size());
     const std::size_t slash = id.find('/');
+    if (slash != std::string_view::npos && slash != 0 && id.substr(slash + 1) == "policy")
+        return key_policy(request, id.substr(0, slash), scratch);
+    if (slash != std::string_view::npos && slash != 0 && id.substr(slash + 1) == "session")
+        return key_session(request, id.substr(0, slash), scratch);
     if (slash != std::string_view::npos && slash != 0)
         return key_action(request, id.substr(0, slash), id.substr(slash + 1), scratch);
     if (!id.empty() && slash == std::string_view::npos) {
@@ -121,6 +108,22 @@ bool is_ours(std::string_view path) noexcept {
 
 } // namespace
 
+Status no_body(const Request& request) {
+    if (!request.body.empty())
+        return fail(Code::BadRequest, "this route takes no body; remove it");
+    return {};
+}
+
+Result<std::optional<Bytes>> nonce_query(const Request& request) {
+    if (!request.has_query)
+        return std::nullopt;
+    constexpr std::string_view kName = "nonce=";
+    if (!request.query.starts_with(kName) || request.query.find('&') != std::string_view::npos)
+        return fail(Code::UnknownField, "the only query member that this route knows is nonce");
+    REDOUBT_TRY(auto nonce, parse_nonce(request.query.substr(kName.size())));
+    return nonce;
+}
+
 bool is_legacy_path(std::string_view path) noexcept {
     return !is_ours(path) && path != "/" && path != "/sign_transaction" && path != "/sign_hash" &&
            path != "/generate_key";
@@ -138,6 +141,14 @@ Result<Operation> parse_operation(const Request& request, json::Document& scratc
                         "the query needs nonce=HEX, so that the document is shown to be fresh");
         return Attest{std::move(*nonce)};
     }
+    if (request.path == "/v1/challenge") {
+        REDOUBT_CHECK(need_method(request, "GET", "a challenge is asked for with GET"));
+        REDOUBT_CHECK(no_query(request));
+        REDOUBT_CHECK(no_body(request));
+        return GiveChallenge{};
+    }
+    if (request.path == "/v1/policies")
+        return put_policy(request, scratch);
     if (request.path == "/v1/vaults") {
         REDOUBT_CHECK(need_method(request, "POST", "vaults are created with POST and listed with GET"));
         return create_vault(request, scratch);

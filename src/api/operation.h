@@ -86,6 +86,30 @@ struct CreateVault {                    // POST /v1/vaults
     std::optional<trust::SignedAuthorization> authorization;
     Bytes nonce;
 };
+struct GiveChallenge {}; // GET /v1/challenge: a nonce of the enclave's, for a request that it takes once
+struct OfferSession {    // GET /v1/keys/{id}/session?nonce=HEX
+    std::string_view key_id;
+    Bytes nonce;
+};
+struct OpenSession { // POST /v1/keys/{id}/session: an HMAC key, sealed by HPKE to the offer's
+    std::string_view key_id;
+    std::string_view principal; // an id of the key's policy
+    UnixMs expires = 0;
+    ByteArray<32> encapsulated{};
+    Bytes ciphertext;
+};
+struct ShowPolicy { // GET /v1/keys/{id}/policy
+    std::string_view key_id;
+};
+struct ChangePolicy { // POST /v1/keys/{id}/policy: a new version, signed by the present one's owners
+    std::string_view key_id;
+    policy::Document policy;
+    trust::SignedAuthorization authorization;
+    Bytes nonce;
+};
+struct PutPolicy { // POST /v1/policies: a document for reference keys, which the manifest binds by digest
+    policy::Document policy;
+};
 // The key of a signature: a key, or below an HD key's seed the one at `path`.
 struct Signer {
     std::string_view key_id;
@@ -104,6 +128,7 @@ struct SignMessage { // POST /v1/keys/{id}/sign-message
 struct SignTypedData { // POST /v1/keys/{id}/sign-typed-data
     Signer signer;
     ethereum::TypedDataDigest typed_data;
+    std::optional<json::Value> document; // what the digest is of: views `scratch`; always there once parsed
 };
 struct SignAuthorization { // POST /v1/keys/{id}/sign-authorization
     Signer signer;
@@ -139,10 +164,11 @@ struct ReferenceGenerateKey { // POST /generate_key
     std::string_view kms_key_id;
 };
 
-using Operation = std::variant<CreateKey, OfferImport, ImportKey, AdoptKey, ChangeKey, MoveKey, ExportKey,
-                               CreateVault, DescribeKey, SignTransaction, SignMessage, SignTypedData,
-                               SignAuthorization, SignHash, SignData, DeriveAddresses, Attest,
-                               ReferenceSignTransaction, ReferenceSignHash, ReferenceGenerateKey>;
+using Operation =
+    std::variant<CreateKey, OfferImport, ImportKey, AdoptKey, ChangeKey, MoveKey, ExportKey, CreateVault,
+                 GiveChallenge, OfferSession, OpenSession, ShowPolicy, ChangePolicy, PutPolicy, DescribeKey,
+                 SignTransaction, SignMessage, SignTypedData, SignAuthorization, SignHash, SignData,
+                 DeriveAddresses, Attest, ReferenceSignTransaction, ReferenceSignHash, ReferenceGenerateKey>;
 
 struct Request {
     std::string_view method, path, query;

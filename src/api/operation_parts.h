@@ -26,6 +26,13 @@ Result<Operation> create_key(const Request& request, json::Document& scratch);
 Result<Operation> import_key(const Request& request, json::Document& scratch);
 Result<Operation> adopt_key(const Request& request, json::Document& scratch);
 Result<Operation> create_vault(const Request& request, json::Document& scratch);
+// What is asked of policies and sessions: /v1/policies, /v1/keys/{id}/policy, /v1/keys/{id}/session
+Result<Operation> put_policy(const Request& request, json::Document& scratch);
+Result<Operation> key_policy(const Request& request, std::string_view key_id, json::Document& scratch);
+Result<Operation> key_session(const Request& request, std::string_view key_id, json::Document& scratch);
+Status no_body(const Request& request);
+Result<std::optional<Bytes>> nonce_query(const Request& request); // "nonce=HEX" and nothing else
+
 // POST /v1/keys/{id}/{action}, where it changes or exports the key.
 bool is_lifecycle_action(std::string_view action) noexcept;
 Result<Operation> lifecycle_action(std::string_view action, const std::optional<json::Value>& body,

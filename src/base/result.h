@@ -30,6 +30,17 @@ namespace redoubt {
     X(PrecisionLost, "precision_lost", 400)                                                                  \
     X(Unauthorized, "unauthorized", 401)                                                                     \
     X(Forbidden, "forbidden", 403)                                                                           \
+    X(SignatureInvalid, "signature_invalid", 401)                                                            \
+    X(SignatureExpired, "signature_expired", 401)                                                            \
+    X(UnknownPrincipal, "unknown_principal", 401)                                                            \
+    X(SessionUnknown, "session_unknown", 401)                                                                \
+    X(ChallengeInvalid, "challenge_invalid", 401)                                                            \
+    X(NonceReused, "nonce_reused", 409)                                                                      \
+    X(PolicyDenied, "policy_denied", 403)                                                                    \
+    X(PolicyVersion, "policy_version", 409)                                                                  \
+    X(LimitReached, "limit_reached", 429)                                                                    \
+    X(LimitsElsewhere, "limits_elsewhere", 503)                                                              \
+    X(ReceiptInvalid, "receipt_invalid", 400)                                                                \
     X(WrongAuthority, "wrong_authority", 421)                                                                \
     X(NotFound, "not_found", 404)                                                                            \
     X(UnknownKey, "unknown_key", 404)                                                                        \

@@ -20,6 +20,10 @@ void add_connection(CLI::App& command, Connection& c, bool& json) {
     command.add_option("--pcr16", c.pcr16, "the manifest's measurement, 96 hex digits");
     command.add_flag("--allow-unpinned", c.allow_unpinned,
                      "accept any image and manifest: proves only that some enclave answers");
+    command.add_option(
+        "--as", c.as,
+        "ID:FILE: sign requests as this principal of the key's policy or of the manifest, with "
+        "its private key, a PEM file");
     command.add_flag("--json", json, "machine-readable output");
 }
 

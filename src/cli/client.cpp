@@ -125,12 +125,29 @@ Result<Gateway> Gateway::connect(const Connection& connection) {
     endpoint.host = url.host;
     endpoint.port = url.port;
     out.authority_ = url.authority();
+    if (!connection.as.empty()) {
+        REDOUBT_TRY(out.signer_, read_signer(connection.as));
+    }
     out.client_ = std::make_unique<net::HttpClient>(endpoint, out.tls_.get(), url.host);
     return out;
 }
 
 Result<Gateway::Answer> Gateway::send(net::HttpRequest request) {
     request.authority = authority_;
+    if (signer_) {
+        // A nonce of the enclave's serves every request, those too that it takes once.
+        net::HttpRequest asking;
+        asking.method = "GET";
+        asking.target = "/v1/challenge";
+        asking.authority = authority_;
+        REDOUBT_TRY(const auto given, client_->send(asking, kTimeoutMs));
+        json::Document document;
+        const auto root = document.parse(as_text(given.body));
+        const auto challenge = root ? root->get("challenge") : std::nullopt;
+        if (!challenge || !challenge->is_string())
+            return fail(Code::BadRequest, "the gateway gave no challenge to sign the request with");
+        REDOUBT_CHECK(sign_request(request, *signer_, challenge->text()));
+    }
     REDOUBT_TRY(const auto response, client_->send(request, kTimeoutMs));
     Answer answer{response.status, std::string(as_text(response.body))};
     if (response.status < 400)

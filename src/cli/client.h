@@ -3,6 +3,7 @@
 // or the ready file of `redoubt up`.
 #pragma once
 
+#include "cli/request_signing.h"
 #include "net/http_client.h"
 #include "trust/statement.h"
 
@@ -22,6 +23,7 @@ struct Connection {
     std::string attestation_root; // PEM; empty: AWS's root, by its digest
     std::string pcr0, pcr16;      // hex
     bool allow_unpinned = false;
+    std::string as; // ID:FILE: whose signature requests carry; empty: they are not signed
 };
 
 // Fills what is empty from the ready file, if there is one. Errors: Usage, Io.
@@ -43,6 +45,7 @@ class Gateway {
     std::unique_ptr<net::TlsContext> tls_;
     std::unique_ptr<net::HttpClient> client_;
     std::string authority_;
+    std::optional<RequestSigner> signer_;
 };
 
 // The pins for verifying `document`, which supplies AWS's root when no other is named. Errors: Usage,

@@ -21,8 +21,10 @@ void add_key_lifecycle(CLI::App& key, Context& context);       // key update|ena
 void add_vaults(CLI::App& app, Context& context);              // vault list|create|rotate
 void add_doctor(CLI::App& app, Context& context);              // doctor
 void add_attestation(CLI::App& app, Context& context);         // attestation verify
+void add_audit(CLI::App& app, Context& context);               // audit verify|tail|export
 void add_manifest(CLI::App& app, Context& context);            // manifest init|check|digest|diff|kms-policy
 void add_authorize(CLI::App& app, Context& context);           // authorize vault-create|vault-move|…|check
+void add_policies(CLI::App& app, Context& context);            // policy init|check|test|diff|…
 void add_documentation(CLI::App& app, Context& context);       // completion, man
 
 } // namespace redoubt::cli

@@ -39,8 +39,10 @@ int main(int argc, char** argv) {
     redoubt::cli::add_keys(app, context);
     add_vaults(app, context);
     redoubt::cli::add_attestation(app, context);
+    redoubt::cli::add_audit(app, context);
     redoubt::cli::add_manifest(app, context);
     redoubt::cli::add_authorize(app, context);
+    redoubt::cli::add_policies(app, context);
     redoubt::cli::add_services(app, context);
     redoubt::cli::add_doctor(app, context);
     redoubt::cli::add_documentation(app, context);

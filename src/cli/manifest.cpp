@@ -19,7 +19,8 @@ namespace {
 
 struct ManifestOptions {
     std::string file, other, out, purpose = "vault", administrator, user, pcr0;
-    std::vector<std::string> kms_keys, reference_kms_keys, owners, authorities, reference_keys, also;
+    std::vector<std::string> kms_keys, reference_kms_keys, owners, principals, authorities, reference_keys,
+        also;
     std::uint64_t min_epoch = 1;
     unsigned lease_seconds = 3600;
     bool require_policy = false, json = false;
@@ -45,20 +46,31 @@ Result<std::string> write_manifest(const ManifestOptions& options) {
     };
     keys(options.kms_keys, "vault");
     keys(options.reference_kms_keys, "reference");
-    writer.end_array().key("owners").begin_array();
-    for (const auto& owner : options.owners) { // ID:ALGORITHM:HEX; an id may hold colons
-        const std::size_t last = owner.rfind(':');
-        const std::size_t middle = last == std::string::npos || last == 0 ? last : owner.rfind(':', last - 1);
-        if (middle == std::string::npos || middle == last)
-            return fail(Code::Usage, "--owner takes ID:ed25519:HEX or ID:ecdsa-p256-sha256:HEX", owner);
-        writer.begin_object()
-            .member("id", owner.substr(0, middle))
-            .member("algorithm", owner.substr(middle + 1, last - middle - 1))
-            .member("public_key", owner.substr(last + 1))
-            .end_object();
-    }
-    writer.end_array()
-        .member("min_epoch", options.min_epoch)
+    writer.end_array();
+    // ID:ALGORITHM:HEX; an id may hold colons.
+    const auto people = [&](std::string_view member, const std::vector<std::string>& list) -> Status {
+        writer.key(member).begin_array();
+        for (const auto& person : list) {
+            const std::size_t last = person.rfind(':');
+            const std::size_t middle =
+                last == std::string::npos || last == 0 ? last : person.rfind(':', last - 1);
+            if (middle == std::string::npos || middle == last)
+                return fail(Code::Usage,
+                            "--owner and --principal take ID:ed25519:HEX or ID:ecdsa-p256-sha256:HEX",
+                            person);
+            writer.begin_object()
+                .member("id", person.substr(0, middle))
+                .member("algorithm", person.substr(middle + 1, last - middle - 1))
+                .member("public_key", person.substr(last + 1))
+                .end_object();
+        }
+        writer.end_array();
+        return {};
+    };
+    REDOUBT_CHECK(people("owners", options.owners));
+    if (!options.principals.empty())
+        REDOUBT_CHECK(people("principals", options.principals));
+    writer.member("min_epoch", options.min_epoch)
         .key("vault_commitments")
         .begin_object()
         .end_object()
@@ -242,6 +254,9 @@ void add_manifest(CLI::App& app, Context& context) {
         ->allow_extra_args(false);
     init_command->add_option("--reference-kms-key", o->reference_kms_keys, "KMS key ARN for reference keys")
         ->allow_extra_args(false);
+    init_command->add_option("--principal", o->principals,
+                             "who may make, import and adopt keys, by signed requests: ID:ed25519:HEX or "
+                             "ID:ecdsa-p256-sha256:HEX; with none, whoever reaches the enclave");
     init_command->add_option("--owner", o->owners, "ID:ed25519:HEX or ID:ecdsa-p256-sha256:HEX")
         ->allow_extra_args(false);
     init_command->add_option("--reference-key", o->reference_keys, "any, or ADDRESS=POLICY_DIGEST")

@@ -156,6 +156,9 @@ void add_services(CLI::App& app, Context& context) {
                      "sealed records: a SQLite file, postgresql://user@host/database, or "
                      "secretsmanager:PREFIX (docs/store.md)")
         ->required();
+    gateway_command->add_option("--receipts", g->options.receipts_directory,
+                                "folder for the log of the enclaves' receipts (docs/receipts.md); without it "
+                                "none is kept");
     gateway_command->add_option("--region", g->options.region, "AWS region")->capture_default_str();
     gateway_command->add_flag("--create-vault", g->options.create_vault,
                               "make a vault when the store has none");

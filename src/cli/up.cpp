@@ -311,6 +311,7 @@ class Up {
             "--key",          folder_.file("tls/gateway.key"),
             "--manifest",     folder_.file("manifest.json"),
             "--store",        options_.store.empty() ? folder_.file("store.db") : options_.store,
+            "--receipts",     folder_.file("receipts"),
             "--region",       options_.region,
             "--create-vault", "--secretsmanager-endpoint",
             cloud_url_,       "--imds-endpoint",

@@ -3,7 +3,7 @@
 //   attestation/root.pem, root.key   development attestation root
 //   tls/ca.pem, ca.key, gateway.*, devcloud.*
 //   devcloud/                        state of the stand-ins; access-key.json
-//   manifest.json, state.json, store.db, ready.json, log/, run/ (sockets)
+//   manifest.json, state.json, store.db, ready.json, log/, receipts/, run/ (sockets)
 #pragma once
 
 #include "base/result.h"

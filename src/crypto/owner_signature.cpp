@@ -161,6 +161,12 @@ bool verify_p256(ByteView public_key, ByteView message, const ByteArray<64>& sig
     return verifies(p256_public(public_key), "SHA256", message, to_der(signature));
 }
 
+bool valid_p256_point(ByteView public_key) noexcept {
+    const bool valid = p256_public(public_key) != nullptr;
+    forget_openssl_errors();
+    return valid;
+}
+
 Result<PersonalSignature> sign_with_pem(const Secret& pem, ByteView message) {
     const Pkey key = read_pkcs8(pem);
     if (key == nullptr)

@@ -12,6 +12,8 @@ namespace redoubt::crypto {
 bool verify_ed25519(ByteView public_key, ByteView message, const ByteArray<64>& signature) noexcept;
 // `public_key`: 65 bytes, uncompressed, on the curve.
 bool verify_p256(ByteView public_key, ByteView message, const ByteArray<64>& signature) noexcept;
+// A public key that verify_p256 can use: 65 bytes, uncompressed, on the curve.
+bool valid_p256_point(ByteView public_key) noexcept;
 
 // Signs with a private key from a PEM file's text (PKCS #8, Ed25519 or P-256, not encrypted). For the command
 // line; the enclave only verifies. Error: KeyInvalid.

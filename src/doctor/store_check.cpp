@@ -107,6 +107,11 @@ void check_store(const Inputs& inputs, const Knowledge& known, Report& report) {
                     std::to_string(store->damaged_keys) + " keys, " + std::to_string(store->damaged_vaults) +
                         " vaults and " + std::to_string(store->damaged_policies) + " policies cannot be read",
                     kRestore);
+    if (store->damaged_counters > 0)
+        report.fail("store-records", inputs.store_path,
+                    "the counters of " + std::to_string(store->damaged_counters) +
+                        " keys cannot be read: these keys sign nothing that a limit counts",
+                    kRestore);
     if (stale > 0)
         report.fail("store-records", inputs.store_path,
                     std::to_string(stale) + " keys have an epoch below the manifest's min_epoch " +
@@ -120,7 +125,7 @@ void check_store(const Inputs& inputs, const Knowledge& known, Report& report) {
         report.fail("store-records", inputs.store_path,
                     std::to_string(orphans) + " keys belong to vaults that the store does not hold",
                     kRestore);
-    if (damaged + stale + orphans == 0)
+    if (damaged + store->damaged_counters + stale + orphans == 0)
         report.ok("store-records", inputs.store_path, "every record can be read");
     if (known.manifest)
         check_vaults(inputs, *store, *known.manifest, report);

@@ -2,15 +2,31 @@
 // One client request as the operations see it.
 #pragma once
 
+#include "crypto/hash.h"
 #include "enclave/enclave.h"
+#include "policy/http_signature.h"
+#include "trust/receipt.h"
 
 namespace redoubt::enclave {
+
+// What a request's receipt will say; filled in on the way.
+struct Enclave::Note {
+    std::string operation;
+    sealed::KeyId key_id{};
+    Hash32 policy_digest{}, signed_digest{};
+    std::string rule, principal;
+    bool known = false;    // the asker was authenticated
+    bool repeated = false; // the same request was allowed before
+};
 
 struct Enclave::Asked {
     const wire::Request& message;
     MayWait may_wait;
-    UnixMs now;              // trusted
-    std::uint64_t forgotten; // as it was when the request came
+    UnixMs now;                                // trusted
+    std::uint64_t forgotten;                   // as it was when the request came
+    const policy::RequestSignature& signature; // its form was checked; empty: the request is not signed
+    const Hash32& digest;                      // of the request, as receipts have it
+    Note& note;
 
     // What the gateway sent along, or nullopt.
     std::optional<ByteView> item(wire::ItemKind kind, std::string_view name) const noexcept {
@@ -29,6 +45,15 @@ inline Bytes ciphertext_of(ByteView stored) {
     if (auto decoded = from_base64(text); decoded && !decoded->empty())
         return std::move(*decoded);
     return to_bytes(stored);
+}
+
+// A changed record that is not stored yet goes along with an answer, after the policy that it names.
+inline void add_unstored(wire::Reply& reply, RevisionTable::Unstored unstored) {
+    if (!unstored.policy.empty())
+        reply.records.push_back(
+            {wire::ItemKind::Policy, to_hex(crypto::sha256(unstored.policy)), std::move(unstored.policy)});
+    reply.records.push_back(
+        {wire::ItemKind::KeyUpdate, sealed::key_id_text(unstored.id), std::move(unstored.record)});
 }
 
 inline wire::Reply need(wire::ItemKind kind, std::string_view name) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the gateway asks of the enclave on its own behalf: description, manifest, credentials, probe, and what
 // to forget.
-#include "enclave/enclave.h"
+#include "enclave/asked.h"
 
 #include "base/json.h"
 #include "base/log.h"
@@ -42,6 +42,7 @@ wire::Reply Enclave::hello() {
     json::Writer writer(reply.body);
     writer.begin_object()
         .member("protocol", std::uint64_t{1})
+        .member("tag", to_hex(tag_))
         .member("module_id", module_id_)
         .member("image", options_.image == Image::Development ? "development" : "production")
         .member("manifest", taken != nullptr ? to_hex(taken->digest()) : std::string())
@@ -95,6 +96,11 @@ Status Enclave::install_manifest(ByteView payload) {
     keys_.set_limits(parsed.limits.key_cache_entries, std::int64_t{1000} * parsed.limits.key_cache_seconds);
     references_.set_limits(parsed.limits.key_cache_entries,
                            std::int64_t{1000} * parsed.limits.key_cache_seconds);
+    trust::Receipt started;
+    started.time = clock_.now();
+    started.decision = trust::Decision::Started;
+    started.policy_digest = crypto::sha256(as_bytes(parsed.canonical));
+    (void)receipts_->append(std::move(started), true);
     manifest_owner_ = std::make_unique<trust::Manifest>(std::move(parsed));
     manifest_.store(manifest_owner_.get(), std::memory_order_release);
     log(LogLevel::Info, "manifest taken", {{"digest", to_hex(digest)}, {"pcr16", to_hex(wanted)}});
@@ -131,12 +137,13 @@ std::optional<wire::Reply> Enclave::probe() {
     // Changes of keys whose record the store did not take, or whose answer was lost, go along until they are
     // stored.
     constexpr std::size_t kUnstoredAtOnce = 4;
-    for (auto& [id, record] : revisions_.some_unstored(kUnstoredAtOnce))
-        reply.records.push_back({wire::ItemKind::KeyUpdate, sealed::key_id_text(id), std::move(record)});
+    for (auto& unstored : revisions_.some_unstored(kUnstoredAtOnce))
+        add_unstored(reply, std::move(unstored));
     json::Writer writer(reply.body);
     writer.begin_object()
         .member("ok", true)
         .member("module_id", module_id_)
+        .member("tag", to_hex(tag_))
         .member("manifest_taken", manifest() != nullptr)
         .member("vaults_open", std::uint64_t{vaults_.count(clock_.now())})
         .key("vaults")
@@ -189,6 +196,7 @@ void Enclave::maintain() {
     keys_.remove_ended(clock_.now());
     derived_.remove_ended(clock_.now());
     references_.remove_ended(clock_.now());
+    sessions_.remove_ended(clock_.now());
     for (const auto& vault : vaults_.all())
         renew(*vault, clock_.now());
     keys_.remove_ended(clock_.now());

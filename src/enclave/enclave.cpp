@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "enclave/enclave.h"
 
+#include "crypto/hpke.h"
 #include "trust/statement.h"
 
 namespace redoubt::enclave {
 
 Enclave::Enclave(std::unique_ptr<nitro::NsmTransport> transport, Options options)
     : options_(std::move(options)), nsm_(std::move(transport)), attestor_(nsm_), random_(nsm_),
-      kms_([this] { return make_kms_client(); }) {}
+      kms_([this] { return make_kms_client(); }), tag_(salts_.array<8>()), challenges_(tag_, salts_),
+      sessions_(tag_, salts_), limits_(tag_, salts_) {}
 
 Enclave::~Enclave() = default;
 
@@ -26,6 +28,9 @@ Status Enclave::start() {
         probe_key_ = random_.secret(32);
     while (!curve_->valid_key(probe_key_));
     REDOUBT_TRY(probe_public_, curve_->public_key(probe_key_));
+    session_private_ = random_.secret(32);
+    REDOUBT_TRY(session_public_, crypto::x25519_public(session_private_));
+    REDOUBT_TRY(receipts_, ReceiptChain::create(attestor_, random_, module_id_));
     REDOUBT_TRY(auto recipient, options_.make_recipient());
     recipient_ = std::make_unique<crypto::RecipientKey>(std::move(recipient));
     REDOUBT_TRY(auto tls, net::TlsContext::client(options_.tls_roots_pem, {"http/1.1"},
@@ -62,6 +67,8 @@ std::optional<wire::Reply> Enclave::handle(wire::Kind kind, ByteView payload, Ma
         return probe();
     case wire::Kind::Credentials:
         return take_credentials(payload);
+    case wire::Kind::Receipts:
+        return receipts(payload);
     case wire::Kind::Hello:
         return nsm ? MaybeReply(hello()) : std::nullopt;
     case wire::Kind::Manifest:

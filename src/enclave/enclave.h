@@ -10,11 +10,16 @@
 
 #include "base/result.h"
 #include "enclave/attestor.h"
+#include "enclave/challenges.h"
 #include "enclave/key_cache.h"
 #include "enclave/kms_pool.h"
+#include "enclave/limit_table.h"
 #include "enclave/mixed_random.h"
 #include "enclave/policy_cache.h"
+#include "enclave/receipt_chain.h"
+#include "enclave/replay_table.h"
 #include "enclave/revision_table.h"
+#include "enclave/sessions.h"
 #include "enclave/single_flight.h"
 #include "enclave/trusted_clock.h"
 #include "enclave/vault_table.h"
@@ -38,6 +43,12 @@ struct ChangeKey;
 struct MoveKey;
 struct ExportKey;
 struct CreateVault;
+struct GiveChallenge;
+struct OfferSession;
+struct OpenSession;
+struct ShowPolicy;
+struct ChangePolicy;
+struct PutPolicy;
 struct DescribeKey;
 struct Signer;
 struct SignTransaction;
@@ -60,6 +71,11 @@ struct ParsedTransaction;
 namespace redoubt::json {
 class Writer;
 }
+
+namespace redoubt::policy {
+struct Asker;
+struct Facts;
+} // namespace redoubt::policy
 
 namespace redoubt::trust {
 struct Authorization;
@@ -99,6 +115,7 @@ class Enclave {
   private:
     using MaybeReply = std::optional<wire::Reply>;
     struct Asked; // one request: its message, and what it may wait for
+    struct Note;  // what its receipt will say
 
     Enclave(std::unique_ptr<nitro::NsmTransport> transport, Options options);
     Status start();
@@ -125,6 +142,7 @@ class Enclave {
     // What clients ask: operations.cpp, new_keys.cpp, lifecycle.cpp, vaults.cpp, signing.cpp,
     // reference_operations.cpp
     MaybeReply request(ByteView payload, MayWait may_wait, std::int64_t waited_ms);
+    MaybeReply answer(const wire::Request& message, MayWait may_wait, const Hash32& digest, Note& note);
     MaybeReply run(const Asked& asked, const api::CreateKey& operation);
     MaybeReply run(const Asked& asked, const api::OfferImport& operation);
     MaybeReply run(const Asked& asked, const api::ImportKey& operation);
@@ -133,6 +151,12 @@ class Enclave {
     MaybeReply run(const Asked& asked, const api::MoveKey& operation);
     MaybeReply run(const Asked& asked, const api::ExportKey& operation);
     MaybeReply run(const Asked& asked, const api::CreateVault& operation);
+    MaybeReply run(const Asked& asked, const api::GiveChallenge& operation);
+    MaybeReply run(const Asked& asked, const api::OfferSession& operation);
+    MaybeReply run(const Asked& asked, const api::OpenSession& operation);
+    MaybeReply run(const Asked& asked, const api::ShowPolicy& operation);
+    MaybeReply run(const Asked& asked, const api::ChangePolicy& operation);
+    MaybeReply run(const Asked& asked, const api::PutPolicy& operation);
     MaybeReply run(const Asked& asked, const api::DescribeKey& operation);
     MaybeReply run(const Asked& asked, const api::SignTransaction& operation);
     MaybeReply run(const Asked& asked, const api::SignMessage& operation);
@@ -145,6 +169,26 @@ class Enclave {
     MaybeReply run(const Asked& asked, const api::ReferenceSignTransaction& operation);
     MaybeReply run(const Asked& asked, const api::ReferenceSignHash& operation);
     MaybeReply run(const Asked& asked, const api::ReferenceGenerateKey& operation);
+
+    // decisions.cpp: who asks, and what the key's policy says to it
+    struct Judged;  // an asker, and a verdict
+    struct Permit { // may be acted on, unless there is a reply
+        MaybeReply reply;
+        std::vector<wire::Reply::Record> records; // to go along with the answer
+    };
+    Result<policy::Asker> authenticate(const Asked& asked, const policy::Document* document,
+                                       std::shared_ptr<const Session>& session) const;
+    // Looks only: nothing is used up.
+    Result<Judged> judge(const Asked& asked, const OpenKey& key, policy::Facts facts) const;
+    // The last step before the act: takes the challenge, and what the request needs of limits. Nothing that
+    // follows may answer with a need.
+    Permit permit(const Asked& asked, const OpenKey& key, const policy::Facts& facts);
+    // Who makes keys, where the manifest says who may. `act`: as permit() does; else it looks only.
+    Status admitted(const Asked& asked, bool act);
+    wire::Reply denied(const Judged& judged, const policy::NoRoom* no_room) const;
+    void add_receipt(const Hash32& digest, const Note& note, wire::Reply& reply);
+    wire::Reply receipts(ByteView payload);
+    const Hash32& policy_in_force(const sealed::KeyHead& head, UnixMs now) const noexcept;
 
     // An opened key; or what to answer instead (an error, a need, or "may not block").
     struct KeyOrReply {
@@ -177,6 +221,8 @@ class Enclave {
     Result<std::shared_ptr<OpenKey>> open_sealed(const OpenVault& vault, const sealed::KeyId& id,
                                                  ByteView record, UnixMs now);
     KeyOrReply reference_key(const Asked& asked, std::string_view secret_id);
+    KeyOrReply signing_reference_key(const Asked& asked, std::string_view secret_id);
+    Hash32 reference_policy_digest(const ethereum::Address& address) const;
     Result<std::shared_ptr<const OpenKey>> open_reference(ByteView ciphertext, UnixMs now);
     Status reference_allowed(const ethereum::Address& address) const;
     bool reference_may_sign_raw(const ethereum::Address& address) const;
@@ -190,7 +236,8 @@ class Enclave {
     // The changed key takes the old one's place, here at once; its record goes into the reply. Under
     // changes_.
     Result<std::shared_ptr<const OpenKey>> change_key(const OpenKey& old, sealed::KeyHead head,
-                                                      const OpenVault& vault, UnixMs now, wire::Reply& reply);
+                                                      const OpenVault& vault, UnixMs now, wire::Reply& reply,
+                                                      std::shared_ptr<const policy::Document> policy = {});
     // Why a key cannot be changed now: its last change is not stored.
     MaybeReply not_stored_yet(const sealed::KeyId& id) const;
     MaybeReply changed_reply(const OpenKey& key, const OpenVault& vault, const Bytes& nonce,
@@ -198,8 +245,8 @@ class Enclave {
     Result<wire::Reply> described(const Asked& asked, const OpenKey& key, const Bytes& nonce);
 
     Result<crypto::Signature> sign(const OpenKey& key, const Hash32& digest) const;
-    wire::Reply signed_digest(const OpenKey& key, const Hash32& digest,
-                              const std::function<void(json::Writer&)>& more = {}) const;
+    wire::Reply signed_digest(const Asked& asked, const OpenKey& key, const policy::Facts& facts,
+                              const Hash32& digest, const std::function<void(json::Writer&)>& more = {});
     Status check_transaction(const OpenKey& key, const ethereum::ParsedTransaction& parsed) const;
     Result<std::string> key_description(const OpenKey& key, const OpenVault& vault,
                                         const std::optional<Bytes>& nonce);
@@ -219,6 +266,15 @@ class Enclave {
     VaultTable vaults_;
     KeyCache keys_, references_;
     PolicyCache policies_;
+    crypto::SystemRandom salts_; // for what is no key: the NSM gives its randomness slowly
+    ByteArray<8> tag_;           // names this start of the enclave, in challenges, sessions and counters
+    Challenges challenges_;
+    Sessions sessions_;
+    ReplayTable replays_;
+    LimitTable limits_;
+    std::unique_ptr<ReceiptChain> receipts_;
+    Secret session_private_; // X25519
+    ByteArray<32> session_public_{};
     RevisionTable revisions_;
     std::mutex changes_;                      // one key is changed at a time
     std::atomic<std::uint64_t> forgotten_{0}; // times that everything was forgotten

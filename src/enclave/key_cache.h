@@ -23,6 +23,7 @@ struct OpenKey {
     ethereum::Address address;
     sealed::KeyHead head;                           // of a vault key; default for reference keys
     std::shared_ptr<const policy::Document> policy; // nullptr: the open policy
+    UnixMs policy_until = 0; // from then on another policy is in force; 0: none is pending
     std::shared_ptr<Lease> lease;
     UnixMs opened = 0; // trusted time
 };

@@ -2,9 +2,10 @@
 // What happens to a key after it was made: its label and tags, its state, its vault, and its export. A change
 // is a new record with a higher revision. It holds in this enclave from here on, whatever the host does with
 // the record; in others once the gateway has told them, and after a restart as far as the store is honest.
+#include "api/facts.h"
 #include "api/operation.h"
 #include "crypto/hpke.h"
-#include "enclave/asked.h"
+#include "enclave/decisions.h"
 #include "trust/statement.h"
 
 namespace redoubt::enclave {
@@ -59,7 +60,8 @@ Result<sealed::KeyHead> changed(sealed::KeyHead head, const api::ChangeKey& chan
 
 Result<std::shared_ptr<const OpenKey>> Enclave::change_key(const OpenKey& old, sealed::KeyHead head,
                                                            const OpenVault& vault, UnixMs now,
-                                                           wire::Reply& reply) {
+                                                           wire::Reply& reply,
+                                                           std::shared_ptr<const policy::Document> policy) {
     if (old.head.revision >= sealed::kMaxRevision)
         return fail(Code::Conflict, "the key was changed too often to be changed again");
     head.revision = old.head.revision + 1;
@@ -68,14 +70,17 @@ Result<std::shared_ptr<const OpenKey>> Enclave::change_key(const OpenKey& old, s
     key->seed = old.seed.clone();
     key->public_key = old.public_key;
     key->address = old.address;
-    key->policy = old.policy;
     key->head = std::move(head);
+    const bool waits = key->head.pending_policy != Hash32{} && now < key->head.pending_from;
+    key->policy = policy && !waits ? policy : old.policy;
+    key->policy_until = waits ? key->head.pending_from : 0;
     key->lease = vault.lease;
     key->opened = now;
     Bytes record =
         sealed::seal_key(vault.key, key->head, key->seed.empty() ? key->private_key : key->seed, random_);
     const sealed::KeyId& id = key->head.id;
-    if (!revisions_.keep(id, key->head.revision, record))
+    Bytes document = policy ? to_bytes(policy->canonical) : Bytes();
+    if (!revisions_.keep(id, key->head.revision, record, document))
         return fail(
             Code::Overloaded,
             "too many changes of keys are not stored yet; the gateway's log says why its store fails");
@@ -84,7 +89,7 @@ Result<std::shared_ptr<const OpenKey>> Enclave::change_key(const OpenKey& old, s
         return fail(Code::Overloaded,
                     "this enclave has seen a million keys changed and remembers no more; start it again");
     }
-    reply.records.push_back({wire::ItemKind::KeyUpdate, sealed::key_id_text(id), std::move(record)});
+    add_unstored(reply, {id, std::move(record), std::move(document)});
     keys_.insert(cache_id(id), key);
     return key;
 }
@@ -93,12 +98,12 @@ Result<std::shared_ptr<const OpenKey>> Enclave::change_key(const OpenKey& old, s
 // that one with its higher revision, though it never saw it. The record goes along, so that a repeat finds
 // the matter settled.
 std::optional<wire::Reply> Enclave::not_stored_yet(const sealed::KeyId& id) const {
-    auto record = revisions_.unstored(id);
-    if (!record)
+    auto unstored = revisions_.unstored_with_policy(id);
+    if (!unstored)
         return std::nullopt;
     wire::Reply reply =
         refusal({Code::StoreFailed, "the key's last change is not stored yet; try again in a second"});
-    reply.records.push_back({wire::ItemKind::KeyUpdate, sealed::key_id_text(id), std::move(*record)});
+    add_unstored(reply, std::move(*unstored));
     return reply;
 }
 
@@ -135,6 +140,8 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::ChangeKey
             return found.reply;
         if (auto busy = not_stored_yet(found.key->head.id))
             return busy;
+        if (auto allowed = permit(asked, *found.key, *api::facts_of(operation)); allowed.reply)
+            return allowed.reply;
         const auto head =
             changed(found.key->head, operation, asked.now, manifest()->limits.deletion_wait_seconds);
         if (!head)
@@ -179,6 +186,10 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::MoveKey& 
             return found.reply;
         if (auto busy = not_stored_yet(found.key->head.id))
             return busy;
+        // Where the manifest names owners, it is theirs to say, for all keys of a vault at once.
+        if (manifest()->owners.empty())
+            if (auto allowed = permit(asked, *found.key, *api::facts_of(operation)); allowed.reply)
+                return allowed.reply;
         sealed::KeyHead head = found.key->head;
         if (head.vault != *id) {
             const std::string from = sealed::vault_id_text(head.vault);
@@ -218,6 +229,8 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::ExportKey
             {Code::ExportRefused, "the key's policy names no such recipient in export_recipients"});
     if (asked.may_wait == MayWait::No)
         return std::nullopt;
+    if (auto allowed = permit(asked, key, *api::facts_of(operation)); allowed.reply)
+        return allowed.reply;
     if (const auto status = attestor_.allow_statement(); !status)
         return refusal(status.error());
     trust::ExportStatement statement;
@@ -225,7 +238,7 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::ExportKey
     statement.address = ethereum::to_checksum(key.address);
     statement.algorithm = sealed::algorithm_name(key.head.algorithm);
     statement.vault_id = sealed::vault_id_text(key.head.vault);
-    statement.policy_digest = to_hex(key.head.policy_digest);
+    statement.policy_digest = to_hex(policy_in_force(key.head, asked.now));
     statement.recipient = recipient->id;
     statement.recipient_public_key = to_hex0x(recipient->public_key);
     statement.nonce = to_hex(operation.nonce);

@@ -69,9 +69,10 @@ Status Enclave::authorised(const std::optional<trust::SignedAuthorization>& give
 
 Enclave::VaultOrReply Enclave::vault_for_new_key(const Asked& asked, const api::NewKey& wanted,
                                                  const Hash32& policy_digest) {
-    if (manifest()->require_policy)
+    if (manifest()->require_policy &&
+        (wanted.policy ? wanted.policy->open : policy_digest == policy::open_policy_digest()))
         return {nullptr, refusal({Code::PolicyRequired,
-                                  "the manifest requires a policy for each key, and this version has none"})};
+                                  "the manifest requires a policy for each key; give policy, with rules"})};
     const std::string digest = to_hex(policy_digest);
     if (const auto status = authorised(wanted.authorization, asked.now,
                                        [&](const trust::Authorization& a) {
@@ -149,6 +150,10 @@ Result<wire::Reply> Enclave::new_key(const OpenVault& vault, sealed::KeyHead hea
 std::optional<wire::Reply> Enclave::make_key(const Asked& asked, const api::NewKey& wanted,
                                              sealed::KeyHead head,
                                              const std::function<Result<Secret>(const OpenVault&)>& secret) {
+    asked.note.key_id = head.id;
+    asked.note.policy_digest = head.policy_digest;
+    if (const auto status = admitted(asked, false); !status)
+        return refusal(status.error());
     const VaultOrReply in = vault_for_new_key(asked, wanted, head.policy_digest);
     if (!in.vault)
         return in.reply;
@@ -167,6 +172,8 @@ std::optional<wire::Reply> Enclave::make_key(const Asked& asked, const api::NewK
     if (!wanted.nonce.empty())
         if (const auto status = attestor_.allow_statement(); !status)
             return refusal(status.error());
+    if (const auto status = admitted(asked, true); !status)
+        return refusal(status.error());
     auto drawn = secret(*in.vault);
     if (!drawn)
         return refusal(drawn.error());
@@ -199,11 +206,13 @@ std::optional<wire::Reply> Enclave::make_key(const Asked& asked, const api::NewK
             while (!curve_->valid_key(*drawn)); // all but 2^-128 of the draws are valid
         }
     }
+    asked.note.key_id = head.id;
     auto made = new_key(*in.vault, std::move(head), std::move(*drawn), wanted);
     return made ? std::move(*made) : refusal(made.error());
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::CreateKey& operation) {
+    asked.note.operation = "create-key";
     sealed::KeyHead head = head_of(operation.key);
     if (!operation.key.client_token.empty())
         head.id = sealed::key_id_of_token(operation.key.client_token);
@@ -251,6 +260,7 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::OfferImpo
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::ImportKey& operation) {
+    asked.note.operation = "import-key";
     const api::NewKey& wanted = operation.key;
     sealed::KeyHead head = head_of(wanted);
     head.id = sealed::key_id_of_token(wanted.client_token);
@@ -280,7 +290,9 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::AdoptKey&
     if (!found.key)
         return found.reply;
     const auto stored = asked.item(wire::ItemKind::ReferenceCiphertext, operation.secret_id);
+    asked.note.operation = "adopt-key";
     sealed::KeyHead head = head_of(operation.key);
+    head.policy_digest = reference_policy_digest(found.key->address);
     head.id = adopted_id(ciphertext_of(*stored));
     head.flags = reference_may_sign_raw(found.key->address) ? sealed::kFlagRawSigning : 0;
     auto reply = make_key(asked, operation.key, head,

@@ -38,30 +38,55 @@ std::optional<wire::Reply> Enclave::request(ByteView payload, MayWait may_wait, 
             if (message->headers[i].name == message->headers[j].name)
                 return refusal(
                     {Code::BadRequest, "a content or signature header stands twice; send it once"});
-    const trust::Manifest* m = manifest();
-    if (m == nullptr)
+    if (manifest() == nullptr)
         return refusal({Code::ManifestMissing, "the enclave has no manifest yet; try again in a moment"});
+    // Long bodies take milliseconds to read: not on a thread that signs for others.
+    if (may_wait == MayWait::No && message->body.size() > kMostReadAtOnce)
+        return std::nullopt;
+    // What is only looked at is no decision.
+    if (message->method != "POST") {
+        Note note;
+        return answer(*message, may_wait, Hash32{}, note);
+    }
+    if (!receipts_->has_room())
+        return refusal(
+            {Code::Overloaded, "the gateway has not stored this enclave's receipts; its log says why"});
+    Note note;
+    const Hash32 digest =
+        trust::request_digest(message->method, message->authority, message->path, message->has_query,
+                              message->query, header(*message, "content-type"), message->body);
+    MaybeReply reply = answer(*message, may_wait, digest, note);
+    if (reply && reply->status != wire::kNeeds && reply->status < 500)
+        add_receipt(digest, note, *reply);
+    return reply;
+}
+
+std::optional<wire::Reply> Enclave::answer(const wire::Request& message, MayWait may_wait,
+                                           const Hash32& digest, Note& note) {
+    const trust::Manifest* m = manifest();
     if (!m->authorities.empty()) {
         bool known = false;
         for (const auto& authority : m->authorities)
-            known = known || authority == message->authority;
+            known = known || authority == message.authority;
         if (!known)
             return refusal(
                 {Code::WrongAuthority, "the manifest does not list the host name that the request is for"});
     }
-    // Long bodies take milliseconds to read: not on a thread that signs for others.
-    if (may_wait == MayWait::No && message->body.size() > kMostReadAtOnce)
-        return std::nullopt;
+    const UnixMs now = clock_.now();
+    const auto signature = policy::check_request_signature(
+        {message.method, message.authority, message.path, message.query, message.has_query,
+         header(message, "content-type"), header(message, "content-digest"),
+         header(message, "signature-input"), header(message, "signature"), message.body},
+        now);
+    if (!signature)
+        return refusal(signature.error());
     thread_local json::Document scratch;
-    const api::Request parts{message->method,
-                             message->path,
-                             message->query,
-                             message->has_query,
-                             header(*message, "content-type"),
-                             as_text(message->body)};
+    const api::Request parts{
+        message.method,       message.path, message.query, message.has_query, header(message, "content-type"),
+        as_text(message.body)};
     const auto operation = api::parse_operation(parts, scratch);
     if (!operation) {
-        if (operation.error().code == Code::MissingField && api::is_legacy_path(message->path)) {
+        if (operation.error().code == Code::MissingField && api::is_legacy_path(message.path)) {
             wire::Reply reply;
             reply.status = 404;
             reply.content_type = wire::ContentType::Text;
@@ -70,7 +95,7 @@ std::optional<wire::Reply> Enclave::request(ByteView payload, MayWait may_wait, 
         }
         return refusal(operation.error());
     }
-    const Asked asked{*message, may_wait, clock_.now(), forgotten_};
+    const Asked asked{message, may_wait, now, forgotten_, *signature, digest, note};
     return std::visit([&](const auto& typed) { return run(asked, typed); }, *operation);
 }
 
@@ -95,9 +120,8 @@ Status Enclave::usable(const OpenKey& key, UnixMs now) const {
                     "the key waits for its deletion; cancel that and enable the key first");
     if (key.policy && key.policy->not_after != 0 && now >= key.policy->not_after)
         return fail(Code::PolicyExpired, "the time that the key's policy allows it to sign has passed");
-    // The only rule that policies of this version have is the open one.
-    if (manifest()->require_policy)
-        return fail(Code::PolicyRequired, "the manifest requires a policy, and this key has none");
+    if (manifest()->require_policy && (!key.policy || key.policy->open))
+        return fail(Code::PolicyRequired, "the manifest requires a policy, and this key's is the open one");
     return {};
 }
 
@@ -149,7 +173,9 @@ Enclave::VaultOrReply Enclave::vault(const Asked& asked, const sealed::VaultId& 
 }
 
 Enclave::KeyOrReply Enclave::policy_for(const Asked& asked, std::shared_ptr<OpenKey> key) {
-    const Hash32& digest = key->head.policy_digest;
+    const Hash32 digest = policy_in_force(key->head, asked.now);
+    if (key->head.pending_policy != Hash32{} && digest != key->head.pending_policy)
+        key->policy_until = key->head.pending_from;
     if (digest == policy::open_policy_digest())
         return {std::move(key), std::nullopt};
     key->policy = policies_.find(digest);
@@ -204,6 +230,10 @@ Enclave::KeyOrReply Enclave::any_key(const Asked& asked, std::string_view key_id
         return {nullptr,
                 refusal({Code::UnknownKey, "there is no such key; key ids are key- and 32 hex digits"})};
     KeyOrReply found{keys_.find(cache_id(*id), asked.now), std::nullopt};
+    if (found.key && found.key->policy_until != 0 && asked.now >= found.key->policy_until) {
+        keys_.remove(cache_id(*id)); // another policy is in force from now on
+        found.key = nullptr;
+    }
     if (!found.key) {
         // What this enclave changed and nobody has stored yet is the newest.
         const auto unstored = revisions_.unstored(*id);
@@ -243,7 +273,11 @@ Result<std::string> Enclave::key_description(const OpenKey& key, const OpenVault
     statement.algorithm = sealed::algorithm_name(head.algorithm);
     statement.vault_id = sealed::vault_id_text(head.vault);
     statement.vault_commitment = to_hex(vault.record.commitment);
-    statement.policy_digest = to_hex(head.policy_digest);
+    statement.policy_digest = to_hex(policy_in_force(head, clock_.now()));
+    if (head.pending_policy != Hash32{} && clock_.now() < head.pending_from) {
+        statement.pending_policy = to_hex(head.pending_policy);
+        statement.pending_from = static_cast<std::uint64_t>(head.pending_from);
+    }
     statement.epoch = head.epoch;
     statement.exportable = (head.flags & sealed::kFlagExportable) != 0;
     statement.raw_signing = (head.flags & sealed::kFlagRawSigning) != 0;
@@ -258,8 +292,11 @@ Result<std::string> Enclave::key_description(const OpenKey& key, const OpenVault
         .member("algorithm", statement.algorithm)
         .member("vault_id", statement.vault_id)
         .member("vault_commitment", statement.vault_commitment)
-        .member("policy_digest", statement.policy_digest)
-        .member("epoch", statement.epoch)
+        .member("policy_digest", statement.policy_digest);
+    if (!statement.pending_policy.empty())
+        writer.member("pending_policy", statement.pending_policy)
+            .member("pending_from", to_iso8601(head.pending_from));
+    writer.member("epoch", statement.epoch)
         .member("exportable", statement.exportable)
         .member("raw_signing", statement.raw_signing)
         .member("state", statement.state)
@@ -308,9 +345,8 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::DescribeK
     if (!reply)
         return refusal(reply.error());
     // What is shown is stored before it is answered.
-    if (auto record = revisions_.unstored(found.key->head.id))
-        reply->records.push_back(
-            {wire::ItemKind::KeyUpdate, std::string(operation.key_id), std::move(*record)});
+    if (auto unstored = revisions_.unstored_with_policy(found.key->head.id))
+        add_unstored(*reply, std::move(*unstored));
     return std::move(*reply);
 }
 

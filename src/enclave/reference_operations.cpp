@@ -2,7 +2,7 @@
 // The AWS sample's operations on reference keys: a KMS ciphertext in Secrets Manager that the gateway sends
 // along.
 #include "api/operation.h"
-#include "enclave/asked.h"
+#include "enclave/decisions.h"
 #include "policy/open_policy.h"
 
 #include <algorithm>
@@ -40,13 +40,19 @@ Status Enclave::reference_allowed(const ethereum::Address& address) const {
         const auto found = rules.by_address.find(address);
         if (found == rules.by_address.end())
             break;
-        if (manifest()->require_policy || found->second.policy_digest != policy::open_policy_digest())
+        if (manifest()->require_policy && found->second.policy_digest == policy::open_policy_digest())
             return fail(Code::PolicyRequired,
-                        "the manifest binds this address to a policy that this version does not evaluate");
+                        "the manifest requires policies, and binds this address to the open one");
         return {};
     }
     }
     return fail(Code::ReferenceKeyRefused, "the manifest's reference_keys does not allow this key");
+}
+
+Hash32 Enclave::reference_policy_digest(const ethereum::Address& address) const {
+    const trust::ReferenceKeys& rules = manifest()->reference_keys;
+    const auto entry = rules.by_address.find(address);
+    return entry != rules.by_address.end() ? entry->second.policy_digest : policy::open_policy_digest();
 }
 
 bool Enclave::reference_may_sign_raw(const ethereum::Address& address) const {
@@ -123,14 +129,49 @@ Enclave::KeyOrReply Enclave::reference_key(const Asked& asked, std::string_view 
     return {std::move(*opened), std::nullopt};
 }
 
+// With the policy that the manifest binds its address to. Its counters have an id of the address.
+Enclave::KeyOrReply Enclave::signing_reference_key(const Asked& asked, std::string_view secret_id) {
+    KeyOrReply found = reference_key(asked, secret_id);
+    if (!found.key)
+        return found;
+    const Hash32 digest = reference_policy_digest(found.key->address);
+    if (digest == policy::open_policy_digest() || (found.key->policy && found.key->policy->digest == digest))
+        return found;
+    auto bound = std::make_shared<OpenKey>();
+    bound->private_key = found.key->private_key.clone();
+    bound->public_key = found.key->public_key;
+    bound->address = found.key->address;
+    bound->lease = found.key->lease;
+    bound->opened = found.key->opened;
+    bound->head.policy_digest = digest;
+    bound->head.id = sealed::key_id_of_token("reference/" + to_hex(bound->address));
+    found = policy_for(asked, std::move(bound));
+    if (!found.key && found.reply && found.reply->status == wire::kNeeds)
+        found.reply->needs.push_back({wire::ItemKind::ReferenceCiphertext, std::string(secret_id)});
+    if (found.key)
+        references_.insert(
+            crypto::sha256(ciphertext_of(*asked.item(wire::ItemKind::ReferenceCiphertext, secret_id))),
+            found.key);
+    return found;
+}
+
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::ReferenceSignTransaction& operation) {
-    const KeyOrReply found = reference_key(asked, operation.secret_id);
+    const KeyOrReply found = signing_reference_key(asked, operation.secret_id);
     if (!found.key)
         return found.reply;
+    if (const auto status = usable(*found.key, asked.now); !status)
+        return refusal(status.error());
     if (const auto status = check_transaction(*found.key, operation.transaction); !status)
         return refusal(status.error());
     const ethereum::Transaction& transaction = operation.transaction.transaction;
-    const auto signature = sign(*found.key, ethereum::signing_hash(transaction));
+    policy::Facts facts;
+    facts.operation = policy::Operation::SignTransaction;
+    facts.transaction = &transaction;
+    Permit allowed = permit(asked, *found.key, facts);
+    if (allowed.reply)
+        return allowed.reply;
+    asked.note.signed_digest = ethereum::signing_hash(transaction);
+    const auto signature = sign(*found.key, asked.note.signed_digest);
     if (!signature)
         return refusal(signature.error());
     const Bytes raw = ethereum::serialise(transaction, *signature);
@@ -140,22 +181,33 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::Reference
         .member("transaction_signed", to_hex0x(raw))
         .member("transaction_hash", to_hex0x(ethereum::transaction_hash(raw)))
         .end_object();
+    reply.records = std::move(allowed.records);
     return reply;
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::ReferenceSignHash& operation) {
-    const KeyOrReply found = reference_key(asked, operation.secret_id);
+    const KeyOrReply found = signing_reference_key(asked, operation.secret_id);
     if (!found.key)
         return found.reply;
+    if (const auto status = usable(*found.key, asked.now); !status)
+        return refusal(status.error());
     if (!reference_may_sign_raw(found.key->address))
         return refusal(
             {Code::RawSigningRefused,
              "a digest could be anything, a transaction included; the manifest's reference_keys must "
              "grant this address raw_signing"});
+    policy::Facts facts;
+    facts.operation = policy::Operation::SignHash;
+    facts.digest = &operation.hash;
+    Permit allowed = permit(asked, *found.key, facts);
+    if (allowed.reply)
+        return allowed.reply;
+    asked.note.signed_digest = operation.hash;
     const auto signature = sign(*found.key, operation.hash);
     if (!signature)
         return refusal(signature.error());
     wire::Reply reply;
+    reply.records = std::move(allowed.records);
     json::Writer(reply.body)
         .begin_object()
         .key("signature")
@@ -169,6 +221,9 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::Reference
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::ReferenceGenerateKey& operation) {
+    asked.note.operation = "generate-reference-key";
+    if (const auto status = admitted(asked, false); !status)
+        return refusal(status.error());
     const trust::Manifest* m = manifest();
     const trust::ManifestKmsKey* wanted = nullptr;
     for (const auto& key : m->kms_keys)
@@ -198,6 +253,8 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::Reference
     const auto arn = aws::parse_kms_key_arn(wanted->arn);
     if (!arn)
         return refusal(arn.error());
+    if (const auto status = admitted(asked, true); !status)
+        return refusal(status.error());
     for (int attempt = 0; attempt < 4;
          ++attempt) { // a data key that is no private key comes once in 2^128 draws
         const auto data_key =

@@ -60,11 +60,11 @@ bool RevisionTable::raise(const sealed::KeyId& id, std::uint32_t revision, std::
     return true;
 }
 
-bool RevisionTable::keep(const sealed::KeyId& id, std::uint32_t revision, Bytes record) {
+bool RevisionTable::keep(const sealed::KeyId& id, std::uint32_t revision, Bytes record, Bytes policy) {
     const std::lock_guard lock(mutex_);
     if (unstored_.size() >= kMaxUnstored && !unstored_.contains(id))
         return false;
-    unstored_.insert_or_assign(id, Kept{revision, std::move(record)});
+    unstored_.insert_or_assign(id, Kept{revision, std::move(record), std::move(policy)});
     unstored_count_ = unstored_.size();
     return true;
 }
@@ -83,16 +83,23 @@ std::vector<RevisionTable::Unstored> RevisionTable::some_unstored(std::size_t mo
         return out;
     const std::lock_guard lock(mutex_);
     for (auto entry = unstored_.begin(); entry != unstored_.end() && out.size() < most; ++entry)
-        out.push_back({entry->first, entry->second.record});
+        out.push_back({entry->first, entry->second.record, entry->second.policy});
     return out;
 }
 
 std::optional<Bytes> RevisionTable::unstored(const sealed::KeyId& id) const {
+    auto found = unstored_with_policy(id);
+    return found ? std::optional(std::move(found->record)) : std::nullopt;
+}
+
+std::optional<RevisionTable::Unstored> RevisionTable::unstored_with_policy(const sealed::KeyId& id) const {
     if (!has_unstored())
         return std::nullopt;
     const std::lock_guard lock(mutex_);
     const auto found = unstored_.find(id);
-    return found != unstored_.end() ? std::optional(found->second.record) : std::nullopt;
+    if (found == unstored_.end())
+        return std::nullopt;
+    return Unstored{id, found->second.record, found->second.policy};
 }
 
 } // namespace redoubt::enclave

@@ -27,14 +27,16 @@ class RevisionTable {
     // Remembers `revision` if it is higher than what is known. False: no room.
     bool raise(const sealed::KeyId& id, std::uint32_t revision, std::size_t most = kMaxKeys);
 
-    // Keeps a changed record until stored() is told of its revision. False: no room.
-    bool keep(const sealed::KeyId& id, std::uint32_t revision, Bytes record);
+    // Keeps a changed record, and a policy document that it names for the first time, until stored() is told
+    // of its revision. False: no room.
+    bool keep(const sealed::KeyId& id, std::uint32_t revision, Bytes record, Bytes policy = {});
     void stored(const sealed::KeyId& id, std::uint32_t revision);
     std::optional<Bytes> unstored(const sealed::KeyId& id) const;
     struct Unstored {
         sealed::KeyId id;
-        Bytes record;
+        Bytes record, policy;
     };
+    std::optional<Unstored> unstored_with_policy(const sealed::KeyId& id) const;
     std::vector<Unstored> some_unstored(std::size_t most) const;
     bool has_unstored() const noexcept { return unstored_count_ != 0; }
 
@@ -47,7 +49,7 @@ class RevisionTable {
     };
     struct Kept {
         std::uint32_t revision;
-        Bytes record;
+        Bytes record, policy;
     };
     struct Hasher { // ids are random or digests: their first bytes are hash enough
         std::size_t operator()(const sealed::KeyId& id) const noexcept;

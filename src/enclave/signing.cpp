@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What clients ask vault keys to sign, and the keys below an HD key's seed.
+#include "api/facts.h"
 #include "api/operation.h"
 #include "crypto/keccak.h"
-#include "enclave/asked.h"
+#include "enclave/decisions.h"
 #include "ethereum/create.h"
 #include "trust/statement.h"
 
@@ -72,8 +73,10 @@ Result<std::shared_ptr<const OpenKey>> Enclave::derive(const OpenKey& seed,
     REDOUBT_TRY(key->private_key, crypto::derive_hd_key(*curve_, seed.seed, path));
     REDOUBT_TRY(key->public_key, curve_->public_key(key->private_key));
     key->address = ethereum::address_of(key->public_key);
+    key->seed = seed.seed.clone(); // its counters are the whole key's, sealed under that
     key->head = seed.head;
     key->policy = seed.policy;
+    key->policy_until = seed.policy_until;
     key->lease = seed.lease;
     key->opened = seed.opened;
     return key;
@@ -85,7 +88,8 @@ Enclave::KeyOrReply Enclave::signing_key(const Asked& asked, const api::Signer& 
         return found;
     const Hash32 id = cache_id(found.key->head.id, *signer.path);
     // One of another record of the seed may be in another state, or of a vault that the seed has left.
-    if (auto cached = derived_.find(id, asked.now); cached && cached->head == found.key->head)
+    if (auto cached = derived_.find(id, asked.now);
+        cached && cached->head == found.key->head && cached->policy == found.key->policy)
         return {std::move(cached), std::nullopt};
     // As costly as several signatures: not on a thread that signs for others.
     if (asked.may_wait == MayWait::No)
@@ -126,7 +130,11 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignTrans
     if (const auto status = check_transaction(key, operation.transaction); !status)
         return refusal(status.error());
     const ethereum::Transaction& transaction = operation.transaction.transaction;
-    const auto signature = sign(key, ethereum::signing_hash(transaction));
+    Permit allowed = permit(asked, key, *api::facts_of(operation));
+    if (allowed.reply)
+        return allowed.reply;
+    asked.note.signed_digest = ethereum::signing_hash(transaction);
+    const auto signature = sign(key, asked.note.signed_digest);
     if (!signature)
         return refusal(signature.error());
     const Bytes raw = ethereum::serialise(transaction, *signature);
@@ -145,13 +153,18 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignTrans
         writer.member("contract_address", ethereum::to_checksum(*contract));
     if (!operation.functions.empty())
         write_call(writer, operation.functions, transaction);
-    writer.end_object();
+    writer.member("rule", asked.note.rule).end_object();
+    reply.records = std::move(allowed.records);
     return reply;
 }
 
-// The reply to a signature over a digest. `more` writes what else it holds.
-wire::Reply Enclave::signed_digest(const OpenKey& key, const Hash32& digest,
-                                   const std::function<void(json::Writer&)>& more) const {
+// The reply to a signature over a digest, if the key's policy allows it. `more` writes what else it holds.
+wire::Reply Enclave::signed_digest(const Asked& asked, const OpenKey& key, const policy::Facts& facts,
+                                   const Hash32& digest, const std::function<void(json::Writer&)>& more) {
+    Permit allowed = permit(asked, key, facts);
+    if (allowed.reply)
+        return std::move(*allowed.reply);
+    asked.note.signed_digest = digest;
     const auto signature = sign(key, digest);
     if (!signature)
         return refusal(signature.error());
@@ -167,7 +180,8 @@ wire::Reply Enclave::signed_digest(const OpenKey& key, const Hash32& digest,
         .member("y_parity", std::uint64_t{signature->y_parity});
     if (more)
         more(writer);
-    writer.end_object();
+    writer.member("rule", asked.note.rule).end_object();
+    reply.records = std::move(allowed.records);
     return reply;
 }
 
@@ -178,7 +192,7 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignMessa
     const Hash32 digest = operation.validator
                               ? ethereum::validator_data_digest(*operation.validator, operation.message)
                               : ethereum::personal_message_digest(operation.message);
-    return signed_digest(*found.key, digest, [&](json::Writer& writer) {
+    return signed_digest(asked, *found.key, *api::facts_of(operation), digest, [&](json::Writer& writer) {
         writer.key("message").begin_object().member("version", operation.validator ? "0x00" : "0x45");
         if (operation.validator)
             writer.member("validator", ethereum::to_checksum(*operation.validator));
@@ -191,18 +205,23 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignTyped
     if (!found.key)
         return found.reply;
     const auto& typed = operation.typed_data;
-    return signed_digest(*found.key, typed.digest, [&](json::Writer& writer) {
-        writer.member("primary_type", typed.primary_type)
-            .member("domain_separator", to_hex0x(typed.domain_separator))
-            .member("struct_hash", to_hex0x(typed.struct_hash));
-    });
+    return signed_digest(asked, *found.key, *api::facts_of(operation), typed.digest,
+                         [&](json::Writer& writer) {
+                             writer.member("primary_type", typed.primary_type)
+                                 .member("domain_separator", to_hex0x(typed.domain_separator))
+                                 .member("struct_hash", to_hex0x(typed.struct_hash));
+                         });
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignAuthorization& operation) {
     const KeyOrReply found = signing_key(asked, operation.signer);
     if (!found.key)
         return found.reply;
+    Permit allowed = permit(asked, *found.key, *api::facts_of(operation));
+    if (allowed.reply)
+        return allowed.reply;
     const Hash32 digest = ethereum::authorization_digest(operation.authorization);
+    asked.note.signed_digest = digest;
     const auto signature = sign(*found.key, digest);
     if (!signature)
         return refusal(signature.error());
@@ -214,7 +233,8 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignAutho
         .member("signature", signature_text(*signature))
         .key("authorization");
     ethereum::write_authorization_json(writer, {operation.authorization, *signature});
-    writer.end_object();
+    writer.member("rule", asked.note.rule).end_object();
+    reply.records = std::move(allowed.records);
     return reply;
 }
 
@@ -224,7 +244,7 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignHash&
         return found.reply;
     if (const auto status = may_sign_raw(*found.key); !status)
         return refusal(status.error());
-    return signed_digest(*found.key, operation.hash);
+    return signed_digest(asked, *found.key, *api::facts_of(operation), operation.hash);
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignData& operation) {
@@ -238,7 +258,7 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignData&
                         "the data is a transaction, an authorization or a message in Ethereum's own "
                         "encoding; use the route for it"}
                 : status.error());
-    return signed_digest(*found.key, crypto::keccak256(operation.data));
+    return signed_digest(asked, *found.key, *api::facts_of(operation), crypto::keccak256(operation.data));
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::DeriveAddresses& operation) {
@@ -251,6 +271,8 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::DeriveAdd
     // Milliseconds of arithmetic and an attestation: not on a thread that signs, and counted by its cost.
     if (asked.may_wait == MayWait::No)
         return std::nullopt;
+    if (auto allowed = permit(asked, *found.key, *api::facts_of(operation)); allowed.reply)
+        return allowed.reply;
     const auto cost = 1 + static_cast<int>((operation.paths.size() - 1) / kAddressesPerStatement);
     if (const auto status = attestor_.allow_statement(cost); !status)
         return refusal(status.error());
@@ -261,7 +283,7 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::DeriveAdd
     statement.key_id = sealed::key_id_text(found.key->head.id);
     statement.vault_id = sealed::vault_id_text(found.key->head.vault);
     statement.vault_commitment = to_hex(vault->record.commitment);
-    statement.policy_digest = to_hex(found.key->head.policy_digest);
+    statement.policy_digest = to_hex(policy_in_force(found.key->head, asked.now));
     statement.nonce = to_hex(operation.nonce);
     for (const auto& path : operation.paths) {
         const auto derived = derive(*found.key, path);

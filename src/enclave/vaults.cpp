@@ -93,6 +93,7 @@ Result<sealed::VaultRecord> Enclave::make_vault(const sealed::VaultId& id, std::
 
 // A vault's id comes of the client's token and the epoch: a repeat finds the vault that is there.
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::CreateVault& operation) {
+    asked.note.operation = "create-vault";
     const trust::Manifest* m = manifest();
     const std::uint64_t epoch = operation.epoch.value_or(m->min_epoch);
     const sealed::VaultId id = sealed::vault_id_of_token(operation.client_token, epoch);
@@ -107,6 +108,10 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::CreateVau
                                        });
         !status)
         return refusal(status.error());
+    // No challenge: the same vault is not made twice.
+    if (m->owners.empty())
+        if (const auto status = admitted(asked, false); !status)
+            return refusal(status.error());
     if (m->owners.empty() && !m->vault_commitments.empty())
         return refusal({Code::Forbidden, "the manifest lists its vaults; a new one would never open"});
     // New keys go into the highest epoch: nobody but an owner is to jump there.

@@ -129,18 +129,6 @@ Result<std::vector<std::uint32_t>> array_lengths(std::string_view suffix) {
     return out;
 }
 
-std::string encode_own_type(const StructType& type) {
-    std::string out(type.name);
-    out += '(';
-    for (const Field& field : type.fields) {
-        if (out.back() != '(')
-            out += ',';
-        ((out += field.type_text) += ' ') += field.name;
-    }
-    out += ')';
-    return out;
-}
-
 Status index_names(StructType& type) {
     type.by_name.resize(type.fields.size());
     for (std::size_t i = 0; i < type.fields.size(); ++i)
@@ -332,6 +320,18 @@ class Reader {
 };
 
 } // namespace
+
+std::string encode_own_type(const StructType& type) {
+    std::string out(type.name);
+    out += '(';
+    for (const Field& field : type.fields) {
+        if (out.back() != '(')
+            out += ',';
+        ((out += field.type_text) += ' ') += field.name;
+    }
+    out += ')';
+    return out;
+}
 
 std::optional<std::size_t> StructType::find(std::string_view field_name, std::size_t likely) const noexcept {
     if (likely < fields.size() && fields[likely].name == field_name)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The `types` of EIP-712 typed data, read and hashed; internal to typed_data.cpp. All texts view the
-// document.
+// The `types` of EIP-712 typed data, read and hashed; internal to typed_data.cpp and typed_data_fields.cpp.
+// All texts view the document.
 #pragma once
 
 #include "base/json.h"
@@ -40,6 +40,9 @@ struct StructType {
     // The index of the field so named. Members mostly come in the type's order, so `likely` is tried first.
     std::optional<std::size_t> find(std::string_view field_name, std::size_t likely) const noexcept;
 };
+
+// Its own part of encodeType: "Person(string name,address wallet)".
+std::string encode_own_type(const StructType& type);
 
 struct Types {
     std::vector<StructType> structs; // without EIP712Domain

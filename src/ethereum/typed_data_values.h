@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// encodeData of EIP-712's atomic and dynamic types; internal to typed_data.cpp.
+// encodeData of EIP-712's atomic and dynamic types; internal to typed_data.cpp and typed_data_fields.cpp.
 #pragma once
 
 #include "ethereum/typed_data_types.h"

@@ -43,6 +43,20 @@ Status status_of(const Result<wire::Reply>& reply) {
     return fail(code.value_or(Code::Internal), "the enclave refused", reply->body);
 }
 
+void take_receipts(ReceiptLog& log, const wire::Reply& reply) {
+    for (const auto& record : reply.records) {
+        const auto chain = to_array<16>(as_bytes(record.name));
+        if (!chain)
+            continue;
+        if (record.kind == wire::ItemKind::ReceiptStart)
+            log.start(*chain, record.bytes);
+        else if (record.kind == wire::ItemKind::Receipt)
+            log.take(*chain, record.bytes);
+        else if (record.kind == wire::ItemKind::ReceiptHead)
+            log.head(*chain, record.bytes);
+    }
+}
+
 EnclavePool::EnclavePool(net::EventLoop& loop, WorkerPool& store_workers, store::Store& store,
                          CredentialKeeper& credentials, Setup setup, std::vector<Bytes> vaults,
                          std::function<void()> can_sign)
@@ -98,6 +112,10 @@ void EnclavePool::closed(Member& member) {
     member.open.clear();
     member.refused.clear();
     member.manifest_again_at = 0;
+    member.tag.clear();
+    member.chain = {};
+    member.asking_receipts = false;
+    member.discarded.reset();
 }
 
 void EnclavePool::offer_manifest(Member& member) {
@@ -115,6 +133,7 @@ void EnclavePool::offer_manifest(Member& member) {
             // An enclave that was there before may hold keys that were changed while it was not told.
             member.link->send(wire::Kind::Forget, encode_nothing, [](const Result<wire::Reply>&) {});
             member.manifest_taken = true;
+            ask_receipts(member);
             bring_up(member);
         });
 }
@@ -262,7 +281,10 @@ void EnclavePool::forget(const sealed::KeyId& id, std::uint32_t revision, std::f
 }
 
 void EnclavePool::store_changes(const wire::Reply& reply) {
+    Bytes policy; // a document comes before the record that names it
     for (const auto& record : reply.records) {
+        if (record.kind == wire::ItemKind::Policy)
+            policy = record.bytes;
         const auto head = record.kind == wire::ItemKind::KeyUpdate
                               ? sealed::read_key_head(record.bytes)
                               : Result<sealed::KeyHead>(std::unexpected(Error{Code::Internal, "?"}));
@@ -270,7 +292,9 @@ void EnclavePool::store_changes(const wire::Reply& reply) {
             continue;
         (void)store_workers_.submit([this, &store = store_, alive = std::weak_ptr<Alive>(alive_),
                                      &loop = loop_, id = head->id, revision = head->revision,
-                                     bytes = record.bytes] {
+                                     bytes = record.bytes, document = std::exchange(policy, {})] {
+            if (!document.empty() && !store.put_policy(document))
+                return;
             const Status status = store.update_key(bytes);
             // Settled either way: it is stored, or another enclave's change was first, or the key is gone.
             if (!status && status.error().code != Code::Conflict && status.error().code != Code::UnknownKey)
@@ -345,6 +369,7 @@ void EnclavePool::watch() {
         }
         if (!member.vaults_open && now >= member.not_before)
             bring_up(member);
+        ask_receipts(member);
         if (!std::exchange(member.probing, true))
             member.link->send(wire::Kind::Probe, encode_nothing,
                               [this, &member](const Result<wire::Reply>& reply) {
@@ -380,6 +405,68 @@ Result<std::shared_ptr<EnclaveLink>> EnclavePool::pick() const {
     if (best->link->outstanding() >= setup_.max_outstanding)
         return fail(Code::Overloaded, "too many requests are waiting; try again in a second");
     return best->link;
+}
+
+std::shared_ptr<EnclaveLink> EnclavePool::tagged(std::string_view tag) const {
+    for (const auto& member : members_)
+        if (member->manifest_taken && !member->tag.empty() && member->tag == tag)
+            return member->link;
+    return nullptr;
+}
+
+// Rendezvous hashing: each key has an order of all enclaves, and the first that is there has it.
+std::shared_ptr<EnclaveLink> EnclavePool::affine(std::string_view key_id) const {
+    const Member* best = nullptr;
+    std::size_t best_rank = 0;
+    for (std::size_t i = 0; i < members_.size(); ++i) {
+        const Member& member = *members_[i];
+        if (!member.manifest_taken || (!member.vaults_open && member.open.empty()))
+            continue;
+        const std::size_t rank = std::hash<std::string>()(std::string(key_id) + '/' + std::to_string(i));
+        if (best == nullptr || rank > best_rank) {
+            best = &member;
+            best_rank = rank;
+        }
+    }
+    return best != nullptr ? best->link : nullptr;
+}
+
+// Says what the log has, and gets what it lacks: receipts whose answers were lost, and a head over all.
+void EnclavePool::ask_receipts(Member& member) {
+    if (std::exchange(member.asking_receipts, true))
+        return;
+    wire::ReceiptsAsked asked;
+    // A chain whose start the log does not have is asked for from its beginning.
+    if (setup_.receipts == nullptr || setup_.receipts->started(member.chain)) {
+        asked.chain = member.chain;
+        asked.through = setup_.receipts != nullptr ? setup_.receipts->through(member.chain) : member.discarded;
+    }
+    member.link->send(
+        wire::Kind::Receipts, [&](Bytes& out) { wire::encode_receipts_asked(out, asked); },
+        [this, &member](const Result<wire::Reply>& reply) {
+            member.asking_receipts = false;
+            if (!status_of(reply))
+                return;
+            json::Document document;
+            const auto root = document.parse(reply->body);
+            if (const auto tag = root ? root->get("tag") : std::nullopt; tag && tag->is_string())
+                member.tag = tag->text();
+            for (const auto& record : reply->records) {
+                if (const auto chain = to_array<16>(as_bytes(record.name)))
+                    member.chain = *chain;
+                const auto head = record.kind == wire::ItemKind::ReceiptHead
+                                      ? trust::decode_receipt_head(record.bytes)
+                                      : fail(Code::ReceiptInvalid, "no head");
+                if (head)
+                    member.discarded = head->sequence;
+            }
+            if (setup_.receipts == nullptr)
+                return;
+            take_receipts(*setup_.receipts, *reply);
+            if (const auto status = setup_.receipts->write(); !status)
+                log(LogLevel::Error, "the log of receipts cannot be written",
+                    {{"why", status.error().text.view()}, {"context", status.error().context}});
+        });
 }
 
 bool EnclavePool::ready() const noexcept {

@@ -5,6 +5,7 @@
 
 #include "gateway/credential_keeper.h"
 #include "gateway/enclave_link.h"
+#include "gateway/receipt_log.h"
 #include "store/store.h"
 
 #include <set>
@@ -20,6 +21,7 @@ class EnclavePool {
         std::string manifest;      // its bytes, for enclaves that have none
         bool create_vault = false; // when the store has none
         std::size_t max_outstanding = 4096;
+        ReceiptLog* receipts = nullptr; // outlives the pool; nullptr: receipts are not kept
     };
 
     // `can_sign` is called once, when the first enclave has its manifest and its vaults open. The rest
@@ -39,6 +41,11 @@ class EnclavePool {
 
     // The usable enclave with the fewest requests outstanding. Errors: EnclaveUnavailable, Overloaded.
     Result<std::shared_ptr<EnclaveLink>> pick() const;
+    // The one that goes by this tag, as challenges, sessions and counters name it: 16 hex digits. nullptr: it
+    // is not there.
+    std::shared_ptr<EnclaveLink> tagged(std::string_view tag) const;
+    // The usable one that is this key's of all that are there: the same one as long as those are.
+    std::shared_ptr<EnclaveLink> affine(std::string_view key_id) const;
     // Some enclave has a vault open; or there are none to open.
     bool ready() const noexcept;
     // The sealed record of a vault, for requests whose enclave has not opened it.
@@ -75,6 +82,10 @@ class EnclavePool {
         bool opening = false;                // vaults
         std::set<std::string> open, refused; // vaults: open as its last probe said; not for its manifest
         bool probing = false;
+        std::string tag;        // as it said when it was there last
+        trust::ChainId chain{}; // of its receipts; zeros: not told yet
+        bool asking_receipts = false;
+        std::optional<std::uint64_t> discarded;    // receipts up to here, where no log is kept
         std::int64_t pause_ms = 0, not_before = 0; // for the next attempt to open vaults
         std::int64_t manifest_again_at = 0;
     };
@@ -87,6 +98,7 @@ class EnclavePool {
     // Changes of keys that an enclave still holds because their record was not stored.
     void store_changes(const wire::Reply& reply);
     void create_vault(Member& member);
+    void ask_receipts(Member& member);
     void vault_made(Member& member, wire::Reply reply);
     void vaults_done(Member& member, const Status& status);
     void watch();
@@ -110,6 +122,9 @@ class EnclavePool {
     struct Alive {};
     std::shared_ptr<Alive> alive_ = std::make_shared<Alive>();
 };
+
+// The receipts, heads and starts of chains among a reply's records go into the log.
+void take_receipts(ReceiptLog& log, const wire::Reply& reply);
 
 // What a reply says went wrong, as an error; nothing for a success.
 Status status_of(const Result<wire::Reply>& reply);

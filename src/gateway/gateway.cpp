@@ -20,6 +20,7 @@ namespace {
 constexpr std::size_t kMaxManifestBytes = 256 * 1024; // trust/manifest.h, which the gateway does not read
 constexpr int kAwsTimeoutMs = 3'000;
 constexpr int kDrainMs = 10'000;
+constexpr int kSyncMs = 200; // between syncs of the log of receipts
 constexpr int kAwsWorkers = 4, kStoreWorkers = 2, kListWorkers = 1;
 constexpr std::size_t kMaxWaiting = 1'024; // jobs for the workers of either kind
 constexpr std::size_t kMaxWaitingLists = 64;
@@ -142,6 +143,10 @@ Status serve(const Options& options, int stop_fd, const std::function<void(const
         return credentials;
     };
 
+    std::unique_ptr<ReceiptLog> receipts;
+    if (!options.receipts_directory.empty()) {
+        REDOUBT_TRY(receipts, ReceiptLog::open(options.receipts_directory));
+    }
     REDOUBT_TRY(auto listener, net::listen_on(options.listen));
     REDOUBT_TRY(const auto listening, net::local_endpoint(options.listen, listener));
 
@@ -155,20 +160,20 @@ Status serve(const Options& options, int stop_fd, const std::function<void(const
     CredentialKeeper credentials(
         loop, aws_workers, std::move(fetch_credentials),
         [&](const CredentialKeeper::Credentials&) { pool_seen->credentials_changed(); });
-    EnclavePool pool(
-        loop, store_workers, *store, credentials,
-        {options.enclaves, std::move(manifest), options.create_vault, options.max_outstanding_per_enclave},
-        std::move(vaults), [&] {
-            if (ready)
-                ready(listening);
-        });
+    EnclavePool pool(loop, store_workers, *store, credentials,
+                     {options.enclaves, std::move(manifest), options.create_vault,
+                      options.max_outstanding_per_enclave, receipts.get()},
+                     std::move(vaults), [&] {
+                         if (ready)
+                             ready(listening);
+                     });
     pool_seen = &pool;
     ReferenceSecrets secrets(
         loop, aws_workers, credentials,
         [&](const std::string& id, const aws::Credentials& with) { return secrets_clients.get(id, with); },
         options.secret_cache_ms);
     Router router(loop, store_workers, list_workers, *store, pool, credentials, secrets,
-                  options.request_deadline_ms);
+                  options.request_deadline_ms, receipts.get());
     net::HttpServerOptions server_options;
     server_options.limits.body = kMaxBodyWithBlobs;
     net::HttpServer server(loop, std::move(listener), &tls, server_options,
@@ -184,6 +189,14 @@ Status serve(const Options& options, int stop_fd, const std::function<void(const
     log(LogLevel::Info, "listening", {{"endpoint", listening.text()}});
     credentials.start();
     pool.start();
+    // What the log was told is on the disk soon after, whatever happens to the machine.
+    WorkerPool sync_worker(1, 1);
+    std::function<void()> sync = [&] {
+        (void)sync_worker.submit([&] { receipts->sync(); });
+        loop.after(kSyncMs, sync);
+    };
+    if (receipts)
+        loop.after(kSyncMs, sync);
     loop.run();
     pool.stop();
     log(LogLevel::Info, "stopped");

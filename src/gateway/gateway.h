@@ -18,6 +18,7 @@ struct Options {
     std::vector<net::Endpoint> enclaves;    // at least one
     std::string manifest_file;              // sent to each enclave that has none
     std::string store_path;                 // SQLite file, postgresql://…, or secretsmanager:PREFIX
+    std::string receipts_directory;         // where the log of receipts is; empty: none is kept
     bool create_vault = false;              // make a vault when the store has none
     std::string region = "us-east-1";
     // URLs; empty: AWS's own for the region, and http://169.254.169.254 for IMDS.

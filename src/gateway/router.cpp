@@ -14,6 +14,8 @@ namespace redoubt::gateway {
 namespace {
 
 constexpr int kSweepMs = 50;
+constexpr std::int64_t kReceiptWaitMs = 2'000;     // for receipts before an answer's own
+constexpr int kReceiptAgainMs = 5;                 // between looks for them
 constexpr int kFirstDeletionMs = 1'000;            // until the first look for keys to be deleted
 constexpr std::size_t kMaxForwardedHeader = 8'192; // wire/message.cpp takes no longer one
 
@@ -58,9 +60,11 @@ void Router::Job::encode(Bytes& out, std::int64_t now) const {
 }
 
 Router::Router(net::EventLoop& loop, WorkerPool& store_workers, WorkerPool& list_workers, store::Store& store,
-               EnclavePool& pool, CredentialKeeper& credentials, ReferenceSecrets& secrets, int deadline_ms)
+               EnclavePool& pool, CredentialKeeper& credentials, ReferenceSecrets& secrets, int deadline_ms,
+               ReceiptLog* receipts)
     : loop_(loop), store_workers_(store_workers), list_workers_(list_workers), store_(store), pool_(pool),
-      credentials_(credentials), secrets_(secrets), deadline_ms_(deadline_ms) {
+      credentials_(credentials), secrets_(secrets), deadline_ms_(deadline_ms),
+      counters_(loop, store_workers, store), receipts_(receipts) {
     timer_ = loop_.after(kSweepMs, [this] { sweep(); });
     deletion_timer_ = loop_.after(kFirstDeletionMs, [this] { delete_due(); });
 }
@@ -236,8 +240,7 @@ void Router::forward(const JobPtr& job) {
         job->answered = true;
         return;
     }
-    const auto picked =
-        job->link && job->link->open() ? Result<std::shared_ptr<EnclaveLink>>(job->link) : pool_.pick();
+    const auto picked = link_for(job);
     job->link.reset();
     if (!picked)
         return refuse(job, picked.error());
@@ -252,9 +255,13 @@ void Router::forward(const JobPtr& job) {
 }
 
 void Router::replied(const JobPtr& job, Result<wire::Reply> reply) {
+    if (reply)
+        take_decision(job, *reply);
     if (job->answered) {
         // Too late for the client, but what the enclave made or changed is stored, and a repeat finds it.
-        if (reply && !reply->records.empty())
+        if (reply && !reply->records.empty() && reply->records.front().kind == wire::ItemKind::Counters)
+            store_counters(job, std::move(*reply));
+        else if (reply && !reply->records.empty())
             store_records(job, std::move(*reply));
         return;
     }
@@ -267,22 +274,73 @@ void Router::replied(const JobPtr& job, Result<wire::Reply> reply) {
     }
     if (reply->status == wire::kNeeds)
         return supply(job, std::move(reply->needs));
+    if (!reply->records.empty() && reply->records.front().kind == wire::ItemKind::Counters)
+        return store_counters(job, std::move(*reply));
     if (!reply->records.empty())
         return store_records(job, std::move(*reply));
     if (reply->status == http_status(Code::RecordStale) && read_again(job, *reply))
         return forward(job);
+    if (reply->status == http_status(Code::LimitsElsewhere) && !job->key_id.empty()) {
+        const auto status = status_of(*reply);
+        if (!status && status.error().code == Code::LimitsElsewhere && count_elsewhere(job))
+            return;
+    }
     if (job->sidecar && reply->status == 200)
         return add_network_form(job, std::move(*reply));
     answer(job, std::move(*reply));
 }
 
+// With a receipt, when that is written; all that are ready in this turn share a write.
 void Router::answer(const JobPtr& job, wire::Reply reply) {
     if (std::exchange(job->answered, true))
         return;
     auto response = reply.content_type == wire::ContentType::Text
                         ? net::HttpResponse::text(reply.status, std::move(reply.body))
                         : net::HttpResponse::json(reply.status, std::move(reply.body));
-    job->respond(with_retry_after(std::move(response)));
+    if (!job->receipt.empty())
+        response.headers.push_back({"redoubt-receipt", to_base64(job->receipt)});
+    if (!job->receipt_head.empty())
+        response.headers.push_back({"redoubt-receipt-head", to_base64(job->receipt_head)});
+    if (receipts_ == nullptr || job->receipt.empty())
+        return job->respond(with_retry_after(std::move(response)));
+    ready_.push_back({job, std::move(response), monotonic_ms() + kReceiptWaitMs});
+    if (!std::exchange(flushing_, true))
+        loop_.defer([this, alive = std::weak_ptr<Alive>(alive_)] {
+            if (!alive.expired())
+                flush();
+        });
+}
+
+// An answer whose receipt is not written is not given: the log is what the service can be held to. A receipt
+// may have to wait for one before it, whose answer is still on its way, or was lost and comes with the next
+// that the pool asks for.
+void Router::flush() {
+    flushing_ = false;
+    const auto status = receipts_->write();
+    const std::int64_t now = monotonic_ms();
+    std::vector<Ready> waiting;
+    for (auto& each : std::exchange(ready_, {})) {
+        const auto sequence = trust::receipt_sequence(each.job->receipt);
+        const auto through = receipts_->through(each.job->receipt_chain);
+        if (sequence && through && *through >= *sequence)
+            each.job->respond(with_retry_after(std::move(each.response)));
+        else if (status && now < each.until)
+            waiting.push_back(std::move(each));
+        else
+            each.job->respond(refusal({Code::StoreFailed, "the decision's receipt cannot be written to the "
+                                                          "log; the gateway's log says why"}));
+    }
+    if (!status)
+        log(LogLevel::Error, "the log of receipts cannot be written; nothing is answered until it can",
+            {{"why", status.error().text.view()}, {"context", status.error().context}});
+    // An answer may have brought others to this while it was given.
+    ready_.insert(ready_.begin(), std::make_move_iterator(waiting.begin()),
+                  std::make_move_iterator(waiting.end()));
+    if (!ready_.empty() && !std::exchange(flushing_, true))
+        loop_.after(kReceiptAgainMs, [this, alive = std::weak_ptr<Alive>(alive_)] {
+            if (!alive.expired())
+                flush();
+        });
 }
 
 void Router::refuse(const JobPtr& job, const Error& error) {

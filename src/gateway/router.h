@@ -3,11 +3,13 @@
 // what it made, and answers exactly once. Decides nothing. Loop thread only.
 #pragma once
 
+#include "gateway/counter_writer.h"
 #include "gateway/enclave_pool.h"
 #include "gateway/reference_secrets.h"
 #include "net/http_server.h"
 
 #include <deque>
+#include <unordered_map>
 
 namespace redoubt::gateway {
 
@@ -15,7 +17,8 @@ class Router {
   public:
     // All outlive the router.
     Router(net::EventLoop& loop, WorkerPool& store_workers, WorkerPool& list_workers, store::Store& store,
-           EnclavePool& pool, CredentialKeeper& credentials, ReferenceSecrets& secrets, int deadline_ms);
+           EnclavePool& pool, CredentialKeeper& credentials, ReferenceSecrets& secrets, int deadline_ms,
+           ReceiptLog* receipts = nullptr);
     ~Router();
     Router(const Router&) = delete;
     Router& operator=(const Router&) = delete;
@@ -27,6 +30,9 @@ class Router {
     // Requests under way with what was attached to them, wherever they wait; beyond: 503.
     static constexpr std::size_t kMaxJobs = 16'384;
     static constexpr std::size_t kMaxJobBytes = 256u << 20;
+    // Keys with limits, and the enclaves that count for them; beyond, they are learnt anew.
+    static constexpr std::size_t kMaxOwners = 65'536;
+    static constexpr int kElsewhereMs = 250; // before an enclave that does not count for a key is asked again
 
   private:
     struct Job;
@@ -39,6 +45,11 @@ class Router {
     void take_sidecar(const JobPtr& job);
     void add_network_form(const JobPtr& job, wire::Reply reply);
     void forward(const JobPtr& job);
+    Result<std::shared_ptr<EnclaveLink>> link_for(const JobPtr& job);
+    void store_counters(const JobPtr& job, wire::Reply reply);
+    bool count_elsewhere(const JobPtr& job);
+    void take_decision(const JobPtr& job, wire::Reply& reply);
+    void flush();
     void replied(const JobPtr& job, Result<wire::Reply> reply);
     void supply(const JobPtr& job, std::vector<wire::Reply::Need> needs);
     void supply_next(const JobPtr& job);
@@ -65,6 +76,16 @@ class Router {
     CredentialKeeper& credentials_;
     ReferenceSecrets& secrets_;
     int deadline_ms_;
+    CounterWriter counters_;
+    ReceiptLog* receipts_;
+    std::unordered_map<std::string, std::string> owners_; // by key id: the tag of who counts
+    struct Ready { // an answer that goes out once its receipt is written
+        JobPtr job;
+        net::HttpResponse response;
+        std::int64_t until; // monotonic; then it is refused
+    };
+    std::vector<Ready> ready_;
+    bool flushing_ = false; // a flush is on its way
     struct Load {
         std::size_t jobs = 0, bytes = 0;
     };

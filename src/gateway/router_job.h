@@ -29,6 +29,11 @@ struct Router::Job {
     std::int64_t deadline = 0; // monotonic
     bool answered = false;
     int attempts = 0, rounds = 0;
+    // What the answer's headers say of the decision, as it came.
+    Bytes receipt, receipt_head;
+    trust::ChainId receipt_chain{};
+    bool route_known = false;
+    std::string tag, key_id;           // of the enclave, or the key, that the request names; or empty
     bool read_again = false;           // records, because a newer one was there
     std::shared_ptr<EnclaveLink> link; // the one that asked for more
     std::vector<wire::Reply::Need> needs;

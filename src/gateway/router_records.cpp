@@ -21,7 +21,8 @@ bool Router::read_again(const JobPtr& job, const wire::Reply& reply) const {
         return false;
     job->read_again = true;
     return std::erase_if(job->items, [](const Job::Item& item) {
-               return item.kind == wire::ItemKind::KeyRecord || item.kind == wire::ItemKind::KeyIfAny;
+               return item.kind == wire::ItemKind::KeyRecord || item.kind == wire::ItemKind::KeyIfAny ||
+                      item.kind == wire::ItemKind::CountersIfAny;
            }) != 0;
 }
 
@@ -57,6 +58,13 @@ void Router::supply_next(const JobPtr& job) {
         return fetch(job, need, [id = *id](store::Store& store) { return store.get_key(id); },
                      {Code::UnknownKey, "there is no such key"});
     }
+    case wire::ItemKind::CountersIfAny: {
+        const auto id = sealed::parse_key_id(need.name);
+        if (!id)
+            return refuse(job, {Code::Internal, kNoSuchId});
+        return fetch(job, need, [id = *id](store::Store& store) { return store.get_counters(id); },
+                     {Code::Internal, "the enclave asked for counters that there are none of"});
+    }
     case wire::ItemKind::Policy: {
         Hash32 digest;
         if (!from_hex_exact(need.name, digest))
@@ -77,6 +85,10 @@ void Router::supply_next(const JobPtr& job) {
                      {Code::VaultUnknown, "the store does not hold the vault that the request needs"});
     }
     case wire::ItemKind::KeyUpdate:
+    case wire::ItemKind::Counters:
+    case wire::ItemKind::Receipt:
+    case wire::ItemKind::ReceiptHead:
+    case wire::ItemKind::ReceiptStart:
         break;
     case wire::ItemKind::ReferenceCiphertext:
         return secrets_.get(need.name,
@@ -114,7 +126,8 @@ void Router::supply_next(const JobPtr& job) {
 // From the store. What it lacks comes without bytes where the enclave asked for it "if any", else `missing`
 // is the answer.
 void Router::fetch(const JobPtr& job, const wire::Reply::Need& need, Read read, const Error& missing) {
-    const bool if_any = need.kind == wire::ItemKind::KeyIfAny || need.kind == wire::ItemKind::VaultIfAny;
+    const bool if_any = need.kind == wire::ItemKind::KeyIfAny || need.kind == wire::ItemKind::VaultIfAny ||
+                        need.kind == wire::ItemKind::CountersIfAny;
     const bool vault = need.kind == wire::ItemKind::VaultRecord || need.kind == wire::ItemKind::VaultIfAny;
     auto found = std::make_shared<Result<std::optional<Bytes>>>();
     const bool taken =

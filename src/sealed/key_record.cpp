@@ -36,8 +36,13 @@ bool valid_state(const KeyHead& head) noexcept {
     return false;
 }
 
+bool has_pending_policy(const KeyHead& head) noexcept {
+    return head.pending_policy != Hash32{};
+}
+
 bool valid_head(const KeyHead& head) noexcept {
     return head.revision >= 1 && head.revision <= kMaxRevision && valid_state(head) &&
+           (has_pending_policy(head) ? head.pending_from > 0 : head.pending_from == 0) &&
            (head.flags & ~kKnownFlags) == 0 && head.created >= 0 && valid_label(head.label) &&
            valid_tags(head.tags);
 }
@@ -54,11 +59,12 @@ void encode_head(Bytes& out, const KeyHead& head, const Hash32& salt) {
         .u8(static_cast<std::uint8_t>(head.state))
         .bytes(head.address)
         .bytes(head.policy_digest)
-        .u32(head.flags)
+        .u32(has_pending_policy(head) ? head.flags | kFlagPendingPolicy : head.flags)
         .u64(static_cast<std::uint64_t>(head.created))
-        .u64(static_cast<std::uint64_t>(head.deletes))
-        .block16(as_bytes(head.label))
-        .u8(static_cast<std::uint8_t>(head.tags.size()));
+        .u64(static_cast<std::uint64_t>(head.deletes));
+    if (has_pending_policy(head))
+        writer.bytes(head.pending_policy).u64(static_cast<std::uint64_t>(head.pending_from));
+    writer.block16(as_bytes(head.label)).u8(static_cast<std::uint8_t>(head.tags.size()));
     for (const auto& tag : head.tags)
         writer.block16(as_bytes(tag.name)).block16(as_bytes(tag.value));
     writer.bytes(salt);
@@ -87,6 +93,14 @@ Result<Parts> parse(ByteView record) {
     parts.head.policy_digest = cursor.array<32>();
     parts.head.flags = cursor.u32();
     const std::uint64_t created = cursor.u64(), deletes = cursor.u64();
+    std::uint64_t pending_from = 0;
+    if ((parts.head.flags & kFlagPendingPolicy) != 0) {
+        parts.head.flags &= ~kFlagPendingPolicy;
+        parts.head.pending_policy = cursor.array<32>();
+        pending_from = cursor.u64();
+        if (!has_pending_policy(parts.head)) // the flag alone says that there is one
+            return refused();
+    }
     parts.head.label = as_text(cursor.block16(kMaxLabel));
     const std::size_t tags = cursor.u8();
     if (tags > kMaxTags)
@@ -102,8 +116,10 @@ Result<Parts> parse(ByteView record) {
     parts.ciphertext = cursor.take(rest);
     if (!cursor.finished() || rest < crypto::kAeadTagSize ||
         !valid_secret_size(parts.head.algorithm, rest - crypto::kAeadTagSize) ||
-        created > static_cast<std::uint64_t>(INT64_MAX) || deletes > static_cast<std::uint64_t>(INT64_MAX))
+        created > static_cast<std::uint64_t>(INT64_MAX) || deletes > static_cast<std::uint64_t>(INT64_MAX) ||
+        pending_from > static_cast<std::uint64_t>(INT64_MAX))
         return refused();
+    parts.head.pending_from = static_cast<UnixMs>(pending_from);
     parts.head.created = static_cast<UnixMs>(created);
     parts.head.deletes = static_cast<UnixMs>(deletes);
     if (!valid_head(parts.head))

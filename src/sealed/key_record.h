@@ -52,6 +52,8 @@ std::optional<State> parse_state(std::string_view name) noexcept;
 inline constexpr std::uint32_t kFlagExportable = 1;
 inline constexpr std::uint32_t kFlagRawSigning = 2; // raw digests may be signed: a full-account grant
 inline constexpr std::uint32_t kKnownFlags = kFlagExportable | kFlagRawSigning;
+// Of the record alone: it says that the head has a pending policy. KeyHead::flags never has it.
+inline constexpr std::uint32_t kFlagPendingPolicy = 4;
 
 // What owners write on a key to find it again. It is sealed with the key, so no host can change it, but it
 // can be read by whoever reads the store: no secrets.
@@ -77,6 +79,9 @@ struct KeyHead {
     std::uint32_t flags = 0;
     UnixMs created = 0;
     UnixMs deletes = 0; // PendingDeletion: when; else 0
+    // The digest of an accepted policy whose time lock runs, and from when it holds; zeros and 0: none.
+    Hash32 pending_policy{};
+    UnixMs pending_from = 0;
     std::string label;
     std::vector<Tag> tags;
     bool operator==(const KeyHead&) const = default;

@@ -13,7 +13,7 @@ namespace redoubt::store {
 namespace {
 
 constexpr int kBusyTimeoutMs = 5'000;
-constexpr std::int64_t kApplicationId = 0x52445354, kSchemaVersion = 2; // sqlite_store.cpp
+constexpr std::int64_t kApplicationId = 0x52445354, kSchemaVersion = 3; // sqlite_store.cpp
 
 struct Close {
     void operator()(sqlite3* handle) const noexcept { sqlite3_close_v2(handle); }
@@ -78,7 +78,8 @@ Result<Inspection> inspect_sqlite_store(const std::string& path,
     std::int64_t version = 0;
     REDOUBT_CHECK(query(raw, path, "PRAGMA user_version",
                         [&](sqlite3_stmt* row) { version = sqlite3_column_int64(row, 0); }));
-    if (version != kSchemaVersion)
+    // Version 2 had no counters; the gateway that opens it next adds their table.
+    if (version != kSchemaVersion && version != 2)
         return fail(Code::StoreFailed,
                     "the store is of another version of Redoubt; use the doctor of that one",
                     path + ": schema version " + std::to_string(version));
@@ -106,6 +107,13 @@ Result<Inspection> inspect_sqlite_store(const std::string& path,
         if (!same(blob(row, 0), crypto::sha256(blob(row, 1))))
             ++out.damaged_policies;
     }));
+    if (version == kSchemaVersion)
+        REDOUBT_CHECK(query(raw, path, "SELECT id, record FROM counters", [&](sqlite3_stmt* row) {
+            ++out.counters;
+            const auto head = sealed::read_counter_head(blob(row, 1));
+            if (!head || !same(blob(row, 0), head->key))
+                ++out.damaged_counters;
+        }));
     REDOUBT_CHECK(query(raw, path, "SELECT id, record FROM vaults", [&](sqlite3_stmt* row) {
         auto vault = sealed::decode_vault(blob(row, 1));
         if (vault && same(blob(row, 0), vault->id))

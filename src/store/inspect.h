@@ -14,6 +14,7 @@ struct Inspection {
     std::uint64_t keys = 0, damaged_keys = 0;
     std::uint64_t damaged_vaults = 0;
     std::uint64_t policies = 0, damaged_policies = 0; // damaged: not its digest's
+    std::uint64_t counters = 0, damaged_counters = 0; // records of keys' counters
     std::vector<sealed::VaultRecord> vaults;
     std::string integrity; // empty: sound; else what SQLite found, its first line
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The store for many hosts: tables in a PostgreSQL database (13 or later), through libpq. Schema, version 2,
+// The store for many hosts: tables in a PostgreSQL database (13 or later), through libpq. Schema, version 3,
 // in the connection's current schema:
 //
 //   redoubt_store     version integer, one row
@@ -11,9 +11,12 @@
 //   redoubt_deleted_keys  id bytea                      ids that had a key: none is used twice
 //   redoubt_vaults    id, created, record               the same of vault records
 //   redoubt_policies  digest bytea, 32 bytes, document  policy documents by their SHA-256
+//   redoubt_counters  id, record                      the record of a key's counters, by sealed::KeyId
 //   indices           redoubt_keys_by_creation, …_by_vault, …_by_address, redoubt_vaults_by_creation: the
 //                     order of listing, of all keys and of those of a vault or address;
 //                     redoubt_keys_by_deletion: pending ones, by when
+//
+// A schema of version 2, which had no counters, becomes one of version 3 when it is opened.
 //
 // A statement is a transaction of its own; synchronous_commit stays on, so when it is done it is on the
 // server's disk. Up to kConnections statements run at once, each on a connection of its own. A connection
@@ -37,7 +40,9 @@ namespace redoubt::store {
 namespace {
 
 constexpr std::size_t kConnections = 8;
-constexpr const char* kSchemaVersion = "2";
+// Of one change of counters, while others change them too.
+constexpr int kCounterAttempts = 16;
+constexpr const char* kSchemaVersion = "3";
 // Rows that a list fetches at once, at most.
 constexpr std::size_t kMaxFetched = 500;
 // The lock under which the schema is made; "RDST", as the SQLite file's application_id.
@@ -60,6 +65,11 @@ constexpr const char* kSchema =
     " document bytea NOT NULL);"
     "CREATE TABLE redoubt_store(version integer NOT NULL);"
     "INSERT INTO redoubt_store VALUES(2);";
+// From version 2 to 3, and the last part of a new schema.
+constexpr const char* kAddCounters =
+    "CREATE TABLE redoubt_counters(id bytea PRIMARY KEY CHECK(octet_length(id) = 16), record bytea NOT NULL);"
+    "ALTER TABLE redoubt_counters ALTER COLUMN record SET STORAGE EXTERNAL;"
+    "UPDATE redoubt_store SET version = 3;";
 
 constexpr const char* kPutKey =
     "INSERT INTO redoubt_keys(id, revision, created, vault, address, deletes, record)"
@@ -73,9 +83,14 @@ constexpr const char* kPutVault =
     "INSERT INTO redoubt_vaults(id, created, record) VALUES($1, $2, $3) ON CONFLICT (id) DO NOTHING";
 constexpr const char* kPutPolicy =
     "INSERT INTO redoubt_policies(digest, document) VALUES($1, $2) ON CONFLICT (digest) DO NOTHING";
+constexpr const char* kFirstCounters =
+    "INSERT INTO redoubt_counters(id, record) SELECT $1::bytea, $2::bytea WHERE NOT EXISTS"
+    " (SELECT 1 FROM redoubt_deleted_keys WHERE id = $1::bytea) ON CONFLICT (id) DO NOTHING";
+constexpr const char* kNextCounters = "UPDATE redoubt_counters SET record = $2 WHERE id = $1 AND record = $3";
 constexpr const char* kGetKey = "SELECT record FROM redoubt_keys WHERE id = $1";
 constexpr const char* kGetVault = "SELECT record FROM redoubt_vaults WHERE id = $1";
 constexpr const char* kGetPolicy = "SELECT document FROM redoubt_policies WHERE digest = $1";
+constexpr const char* kGetCounters = "SELECT record FROM redoubt_counters WHERE id = $1";
 constexpr const char* kListKeys = "SELECT created, id, record FROM redoubt_keys WHERE"
                                   " (created, id) > ($1, $2) ORDER BY created, id LIMIT $3";
 constexpr const char* kListKeysOfVault = "SELECT created, id, record FROM redoubt_keys WHERE vault = $4 AND"
@@ -87,7 +102,8 @@ constexpr const char* kListKeysOfAddress =
 constexpr const char* kDueKeys = "SELECT id, record FROM redoubt_keys WHERE deletes <= $1"
                                  " ORDER BY deletes, id LIMIT $2 FOR UPDATE SKIP LOCKED";
 constexpr const char* kDeleteKey =
-    "WITH gone AS (DELETE FROM redoubt_keys WHERE id = $1 RETURNING id)"
+    "WITH gone AS (DELETE FROM redoubt_keys WHERE id = $1 RETURNING id),"
+    " uncounted AS (DELETE FROM redoubt_counters WHERE id IN (SELECT id FROM gone))"
     " INSERT INTO redoubt_deleted_keys SELECT id FROM gone ON CONFLICT (id) DO NOTHING";
 constexpr const char* kListVaults = "SELECT record FROM redoubt_vaults ORDER BY created, id";
 
@@ -210,7 +226,7 @@ Status prepare_schema(Connection& connection) {
     if (!present.good())
         return connection.failed();
     if (present.text().empty()) {
-        if (!connection.simple(kSchema).good())
+        if (!connection.simple(kSchema).good() || !connection.simple(kAddCounters).good())
             return connection.failed();
     } else {
         const Answer version = connection.simple("SELECT version FROM redoubt_store");
@@ -221,7 +237,10 @@ Status prepare_schema(Connection& connection) {
                 Code::StoreFailed,
                 "the store was written by an unreleased development version of Redoubt, whose records "
                 "this one cannot read; name another database or schema");
-        if (version.text() != kSchemaVersion)
+        if (version.text() == "2") {
+            if (!connection.simple(kAddCounters).good())
+                return connection.failed();
+        } else if (version.text() != kSchemaVersion)
             return fail(Code::StoreFailed, "the store was written by a newer Redoubt; use that version",
                         "schema version " + std::string(version.text()));
     }
@@ -282,6 +301,31 @@ class PostgresStore final : public Store {
     Result<std::optional<Bytes>> get_policy(const Hash32& digest) override {
         REDOUBT_TRY(auto document, get(kGetPolicy, digest));
         return checked_policy(std::move(document), digest);
+    }
+
+    // Compare-and-set: what is there is replaced only if it is still what was judged.
+    Status put_counters(ByteView record) override {
+        REDOUBT_TRY(const auto head, sealed::read_counter_head(record));
+        Lease connection(*this);
+        for (int attempt = 0; attempt < kCounterAttempts; ++attempt) {
+            bool again = false;
+            REDOUBT_TRY(const Answer answer, run(connection, kGetCounters, {head.key}, again));
+            const auto stored = answer.rows() == 0 ? std::nullopt : std::optional(answer.bytes(0));
+            REDOUBT_TRY(const bool change, counters_change(stored, head));
+            if (!change)
+                return {};
+            REDOUBT_TRY(const Answer changed,
+                        stored ? run(connection, kNextCounters, {head.key, record, *stored}, again)
+                               : run(connection, kFirstCounters, {head.key, record}, again));
+            if (changed.changed())
+                return {};
+        }
+        return counted_elsewhere(); // the key was deleted, or never is what was read still there
+    }
+
+    Result<std::optional<Bytes>> get_counters(const sealed::KeyId& id) override {
+        REDOUBT_TRY(auto record, get(kGetCounters, id));
+        return checked_counters(std::move(record), id);
     }
 
     Result<std::optional<Bytes>> get_key(const sealed::KeyId& id) override {

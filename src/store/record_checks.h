@@ -71,6 +71,33 @@ inline Result<std::optional<Bytes>> checked_policy(std::optional<Bytes> document
     return document;
 }
 
+// Counters.
+inline std::unexpected<Error> counted_elsewhere() {
+    return fail(Code::Conflict, "the key's counters were changed meanwhile; read their record again");
+}
+
+inline Result<std::optional<Bytes>> checked_counters(std::optional<Bytes> record, const sealed::KeyId& id) {
+    if (record) {
+        const auto head = sealed::read_counter_head(*record);
+        if (!head || head->key != id)
+            return damaged_record();
+    }
+    return record;
+}
+
+// Whether the record with this head is to take the place of what is stored; false: there is nothing to do, as
+// what is stored counts all that it counts. Error: Conflict; StoreFailed (what is stored is damaged).
+inline Result<bool> counters_change(const std::optional<Bytes>& stored, const sealed::CounterHead& next) {
+    if (!stored)
+        return sealed::may_follow(std::nullopt, next) ? Result<bool>(true) : counted_elsewhere();
+    const auto head = sealed::read_counter_head(*stored);
+    if (!head || head->key != next.key)
+        return damaged_record();
+    if (sealed::covers(*head, next))
+        return false;
+    return sealed::may_follow(*head, next) ? Result<bool>(true) : counted_elsewhere();
+}
+
 // Whether the key of a record may be deleted now, whatever a column or index beside it says.
 inline bool deletion_due(const sealed::KeyHead& head, UnixMs now) noexcept {
     return head.state == sealed::State::PendingDeletion && head.deletes <= now;

@@ -5,6 +5,7 @@
 //                                  the SHA-256
 //   PREFIX/vaults/vault-<32 hex>   a vault's
 //   PREFIX/policies/<64 hex>       a policy document, by its SHA-256
+//   PREFIX/counters/key-<32 hex>   the record of a key's counters, as a key's record
 //
 // A new secret is one CreateSecret, which a lost answer makes idempotent by its token. A change is two calls:
 // PutSecretValue adds a version under a staging label of its own, which nobody reads, then
@@ -99,6 +100,13 @@ class SecretsStore final : public Store {
                     calls_.run([&](aws::SecretsClient& client, const aws::Credentials& credentials) {
                         return client.delete_secret(name, credentials);
                     }));
+                // If this fails, they stay: nothing uses them without the key.
+                const Status uncounted =
+                    calls_.run([&](aws::SecretsClient& client, const aws::Credentials& credentials) {
+                        return client.delete_secret(counters_name(listed.id), credentials);
+                    });
+                if (!uncounted)
+                    log(LogLevel::Warning, "store_counters_left", {{"key", sealed::key_id_text(listed.id)}});
                 out.push_back(listed.id);
             }
             index_.erase(listed);
@@ -153,9 +161,41 @@ class SecretsStore final : public Store {
         return checked_policy(std::move(document), digest);
     }
 
+    Status put_counters(ByteView record) override {
+        REDOUBT_TRY(const auto head, sealed::read_counter_head(record));
+        const std::string name = counters_name(head.key);
+        const std::string version = to_hex(crypto::sha256(record));
+        for (int attempt = 0; attempt < kUpdateAttempts; ++attempt) {
+            REDOUBT_TRY(const auto stored, current(name));
+            REDOUBT_TRY(const bool change,
+                        counters_change(stored ? std::optional(stored->value) : std::nullopt, head));
+            if (!change)
+                return {};
+            Status changed;
+            if (stored)
+                changed = replace(name, record, stored->id, version);
+            else if (const auto created = create(name, record); !created)
+                changed = std::unexpected(created.error());
+            if (changed)
+                return {};
+            if (changed.error().code != Code::Conflict && changed.error().code != Code::SecretMissing)
+                return changed;
+            std::this_thread::sleep_for(std::chrono::milliseconds(50 * attempt)); // as update_key
+        }
+        return counted_elsewhere();
+    }
+
+    Result<std::optional<Bytes>> get_counters(const sealed::KeyId& id) override {
+        REDOUBT_TRY(auto record, get(counters_name(id)));
+        return checked_counters(std::move(record), id);
+    }
+
   private:
     std::string key_name(const sealed::KeyId& id) const {
         return prefix_ + "/keys/" + sealed::key_id_text(id);
+    }
+    std::string counters_name(const sealed::KeyId& id) const {
+        return prefix_ + "/counters/" + sealed::key_id_text(id);
     }
     std::string vault_name(const sealed::VaultId& id) const {
         return prefix_ + "/vaults/" + sealed::vault_id_text(id);

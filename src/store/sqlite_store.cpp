@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The store in one SQLite file. Schema, version 2 (PRAGMA user_version; application_id 0x52445354, "RDST"):
+// The store in one SQLite file. Schema, version 3 (PRAGMA user_version; application_id 0x52445354, "RDST"):
 //
 //   keys      id BLOB, 16 bytes, primary key    sealed::KeyId
 //             created INTEGER                   the head's, milliseconds since 1970
@@ -9,8 +9,11 @@
 //   vaults    id, created, record               the same of vault records
 //   deleted_keys  id BLOB, 16 bytes             ids that had a key: none is used twice
 //   policies  digest BLOB, 32 bytes, document   policy documents by their SHA-256
+//   counters  id BLOB, 16 bytes, record         the record of a key's counters, by sealed::KeyId
 //   indices   keys_by_creation, keys_by_vault, keys_by_address, vaults_by_creation: the order of listing, of
 //             all keys and of those of a vault or address; keys_by_deletion: pending ones, by when
+//
+// A file of version 2, which had no counters, becomes one of version 3 when it is opened.
 //
 // Three connections: one writes, one reads single records, one lists, so that a read waits neither for
 // another caller's fsync (WAL lets both go on) nor for a long list. Each has a mutex; other processes may
@@ -33,7 +36,7 @@ namespace {
 
 constexpr int kBusyTimeoutMs = 5'000;
 constexpr std::int64_t kApplicationId = 0x52445354;
-constexpr std::int64_t kSchemaVersion = 2;
+constexpr std::int64_t kSchemaVersion = 3;
 constexpr const char* kSchema =
     "CREATE TABLE keys(id BLOB PRIMARY KEY NOT NULL CHECK(length(id) = 16), created INTEGER NOT NULL,"
     " vault BLOB NOT NULL, address BLOB NOT NULL, deletes INTEGER, record BLOB NOT NULL)"
@@ -48,8 +51,12 @@ constexpr const char* kSchema =
     "CREATE INDEX vaults_by_creation ON vaults(created, id);"
     "CREATE TABLE policies(digest BLOB PRIMARY KEY NOT NULL CHECK(length(digest) = 32),"
     " document BLOB NOT NULL) STRICT;" // with a rowid: documents are too large for the nodes of a tree
-    "PRAGMA application_id = 1380209492; PRAGMA user_version = 2;";
-static_assert(kApplicationId == 1'380'209'492 && kSchemaVersion == 2);
+    "PRAGMA application_id = 1380209492;";
+// From version 2 to 3, and the last part of a new schema.
+constexpr const char* kAddCounters =
+    "CREATE TABLE counters(id BLOB PRIMARY KEY NOT NULL CHECK(length(id) = 16), record BLOB NOT NULL) STRICT;"
+    "PRAGMA user_version = 3;";
+static_assert(kApplicationId == 1'380'209'492 && kSchemaVersion == 3);
 
 constexpr const char* kListKeys = "SELECT created, id, record FROM keys WHERE"
                                   " (created, id) > (?, ?) ORDER BY created, id";
@@ -169,6 +176,8 @@ Status prepare_schema(Connection& connection) {
     REDOUBT_TRY(const auto version, connection.number("PRAGMA user_version"));
     if (application == kApplicationId && version == kSchemaVersion)
         return {};
+    if (application == kApplicationId && version == 2)
+        return connection.execute(kAddCounters);
     if (application == kApplicationId && version == 1)
         return fail(Code::StoreFailed,
                     "the store was written by an unreleased development version of Redoubt, "
@@ -179,7 +188,8 @@ Status prepare_schema(Connection& connection) {
     REDOUBT_TRY(const auto objects, connection.number("SELECT count(*) FROM sqlite_schema"));
     if (application != 0 || version != 0 || objects != 0)
         return fail(Code::StoreFailed, "the store's file is another program's database; name another file");
-    return connection.execute(kSchema);
+    REDOUBT_CHECK(connection.execute(kSchema));
+    return connection.execute(kAddCounters);
 }
 
 // SQLite keeps another mode, without an error, where the file system cannot share memory. While another
@@ -260,9 +270,16 @@ class SqliteStore final : public Store {
         REDOUBT_TRY(put_vault_, writer_.prepare("INSERT INTO vaults(id, created, record) VALUES(?, ?, ?)"));
         REDOUBT_TRY(put_policy_, writer_.prepare("INSERT INTO policies(digest, document) VALUES(?, ?)"
                                                  " ON CONFLICT(digest) DO NOTHING"));
+        REDOUBT_TRY(stored_counters_, writer_.prepare("SELECT record FROM counters WHERE id = ?"));
+        REDOUBT_TRY(put_counters_, writer_.prepare("INSERT INTO counters(id, record) SELECT ?1, ?2"
+                                                   " WHERE NOT EXISTS (SELECT 1 FROM deleted_keys WHERE"
+                                                   " id = ?1) ON CONFLICT(id) DO UPDATE SET"
+                                                   " record = excluded.record"));
+        REDOUBT_TRY(delete_counters_, writer_.prepare("DELETE FROM counters WHERE id = ?"));
         REDOUBT_TRY(get_key_, reader_.prepare("SELECT record FROM keys WHERE id = ?"));
         REDOUBT_TRY(get_vault_, reader_.prepare("SELECT record FROM vaults WHERE id = ?"));
         REDOUBT_TRY(get_policy_, reader_.prepare("SELECT document FROM policies WHERE digest = ?"));
+        REDOUBT_TRY(get_counters_, reader_.prepare("SELECT record FROM counters WHERE id = ?"));
         REDOUBT_TRY(list_keys_, lister_.prepare(kListKeys));
         REDOUBT_TRY(list_keys_of_vault_, lister_.prepare(kListKeysOfVault));
         REDOUBT_TRY(list_keys_of_address_, lister_.prepare(kListKeysOfAddress));
@@ -346,9 +363,11 @@ class SqliteStore final : public Store {
                 return writer_.failed();
         }
         for (const auto& id : due) {
-            Use use(delete_key_), bury(bury_key_);
-            if (use.bind(id).step() != SQLITE_DONE || bury.bind(id).step() != SQLITE_DONE)
-                return writer_.failed();
+            for (const Statement* const statement : {&delete_key_, &delete_counters_, &bury_key_}) {
+                Use use(*statement);
+                if (use.bind(id).step() != SQLITE_DONE)
+                    return writer_.failed();
+            }
         }
         REDOUBT_CHECK(transaction.commit());
         return due;
@@ -392,6 +411,29 @@ class SqliteStore final : public Store {
         return checked_policy(std::move(document), digest);
     }
 
+    Status put_counters(ByteView record) override {
+        REDOUBT_TRY(const auto head, sealed::read_counter_head(record));
+        const std::lock_guard lock(writer_mutex_);
+        REDOUBT_TRY(auto transaction, Transaction::begin(writer_));
+        REDOUBT_TRY(const auto stored, one(writer_, stored_counters_, head.key));
+        REDOUBT_TRY(const bool change, counters_change(stored, head));
+        if (!change)
+            return {};
+        {
+            Use use(put_counters_);
+            if (use.bind(head.key).bind(record).step() != SQLITE_DONE)
+                return writer_.failed();
+        }
+        if (writer_.changed() != 1)
+            return counted_elsewhere(); // the key was deleted
+        return transaction.commit();
+    }
+
+    Result<std::optional<Bytes>> get_counters(const sealed::KeyId& id) override {
+        REDOUBT_TRY(auto record, get(get_counters_, id));
+        return checked_counters(std::move(record), id);
+    }
+
   private:
     // Outside a transaction an INSERT is one of its own: when it is done it is in the log, and the log is on
     // the disk.
@@ -425,7 +467,8 @@ class SqliteStore final : public Store {
     Connection writer_, reader_, lister_;
     // After the connections, so that they are gone before these close.
     Statement put_key_, stored_key_, update_key_, due_keys_, delete_key_, bury_key_, put_vault_, put_policy_;
-    Statement get_key_, get_vault_, get_policy_;
+    Statement stored_counters_, put_counters_, delete_counters_;
+    Statement get_key_, get_vault_, get_policy_, get_counters_;
     Statement list_keys_, list_keys_of_vault_, list_keys_of_address_, list_vaults_;
 };
 

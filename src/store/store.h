@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "sealed/counter_record.h"
 #include "sealed/vault_record.h"
 
 #include <functional>
@@ -78,6 +79,13 @@ class Store {
     // RecordInvalid (size), StoreFailed.
     virtual Status put_policy(ByteView document) = 0;
     virtual Result<std::optional<Bytes>> get_policy(const Hash32& digest) = 0;
+
+    // A key's counters, in the place of those that are there if sealed::may_follow says so, in one step. A
+    // record that what is there sealed::covers is no error, and changes nothing: so of an enclave's writes
+    // that overtake each other all are acknowledged. They are deleted with their key. Error: Conflict (the
+    // record may not follow; read the one that is there again), RecordInvalid, StoreFailed.
+    virtual Status put_counters(ByteView record) = 0;
+    virtual Result<std::optional<Bytes>> get_counters(const sealed::KeyId& id) = 0;
 };
 
 // SQLite, WAL, synchronous full. Error: StoreFailed.
@@ -88,8 +96,8 @@ Result<std::unique_ptr<Store>> open_sqlite_store(const std::string& path);
 Result<std::unique_ptr<Store>> open_postgres_store(const std::string& target);
 
 // AWS Secrets Manager: one secret for each record, named PREFIX/keys/key-…, PREFIX/vaults/vault-…,
-// PREFIX/policies/<digest>. For some thousand keys that an AWS account's own tools shall see; every other
-// store is faster and cheaper. docs/store.md.
+// PREFIX/policies/<digest>, PREFIX/counters/key-…. For some thousand keys that an AWS account's own tools
+// shall see; every other store is faster and cheaper. docs/store.md.
 struct SecretsStoreOptions {
     std::string prefix;   // 1 … 128 characters of A-Z a-z 0-9 / _ + = . @ -
     std::string endpoint; // URL, as aws::SecretsClient takes it

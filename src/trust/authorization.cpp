@@ -71,7 +71,21 @@ Status read_operation(const json::Value& root, Authorization& out) {
                                 "lower case), and nothing else of its own");
         return {};
     }
-    return unauthorized("an authorization's operation is vault-create, vault-move or key-policy");
+    if (out.operation == "policy-change") {
+        out.key_id = text_of(root, "key_id");
+        out.from_policy = text_of(root, "from_policy");
+        out.to_policy = text_of(root, "to_policy");
+        if (!only({"manifest", "not_after", "operation", "redoubt_authorization", "key_id", "from_policy",
+                   "to_policy"}) ||
+            !out.key_id.starts_with("key-") || !is_hex<16>(out.key_id.substr(4)) ||
+            !is_hex<32>(out.from_policy) || !is_hex<32>(out.to_policy) || out.from_policy == out.to_policy)
+            return unauthorized("an authorization to change a key's policy has key_id, from_policy and "
+                                "to_policy (two digests of 64 hex digits in lower case), and nothing else "
+                                "of its own");
+        return {};
+    }
+    return unauthorized(
+        "an authorization's operation is vault-create, vault-move, key-policy or policy-change");
 }
 
 bool verifies(const ManifestOwner& owner, std::string_view message, const ByteArray<64>& signature) {
@@ -88,8 +102,11 @@ std::string encode_authorization(const Authorization& authorization) {
     writer.begin_object();
     if (authorization.operation == "vault-create")
         writer.member("epoch", authorization.epoch);
+    const bool policy_change = authorization.operation == "policy-change";
     if (authorization.operation == "vault-move")
         writer.member("from", authorization.from);
+    if (policy_change)
+        writer.member("from_policy", authorization.from_policy).member("key_id", authorization.key_id);
     writer.member("manifest", to_hex(authorization.manifest))
         .key("not_after")
         .number(authorization.not_after)
@@ -99,6 +116,8 @@ std::string encode_authorization(const Authorization& authorization) {
     writer.member("redoubt_authorization", std::uint64_t{1});
     if (authorization.operation == "vault-move")
         writer.member("to", authorization.to);
+    if (policy_change)
+        writer.member("to_policy", authorization.to_policy);
     if (authorization.operation == "vault-create")
         writer.member("vault_id", authorization.vault_id);
     writer.end_object();
@@ -130,6 +149,12 @@ Result<Authorization> parse_authorization(std::string_view text) {
 
 Result<Authorization> check_authorization(const Manifest& manifest,
                                           const SignedAuthorization& signed_document, UnixMs now) {
+    return check_authorization(manifest, signed_document, now, manifest.owners, 1);
+}
+
+Result<Authorization> check_authorization(const Manifest& manifest,
+                                          const SignedAuthorization& signed_document, UnixMs now,
+                                          const std::vector<ManifestOwner>& owners, std::size_t threshold) {
     REDOUBT_TRY(auto authorization, parse_authorization(signed_document.document));
     const auto& signatures = signed_document.signatures;
     if (signatures.empty() || signatures.size() > kMaxOwnerSignatures)
@@ -138,14 +163,17 @@ Result<Authorization> check_authorization(const Manifest& manifest,
     for (auto at = signatures.begin(); at != signatures.end(); ++at) {
         if (std::any_of(signatures.begin(), at, [&](const auto& other) { return other.owner == at->owner; }))
             return unauthorized("an owner signed the authorization twice: leave one signature of each");
-        const auto owner = std::find_if(manifest.owners.begin(), manifest.owners.end(),
+        const auto owner = std::find_if(owners.begin(), owners.end(),
                                         [&](const auto& known) { return known.id == at->owner; });
-        if (owner == manifest.owners.end())
-            return unauthorized("the authorization is signed by somebody whom the manifest does not name "
-                                "among its owners");
+        if (owner == owners.end())
+            return unauthorized("the authorization is signed by somebody whom the manifest (for a change of "
+                                "policy: the key's policy) does not name among its owners");
         if (!verifies(*owner, message, at->signature))
             return unauthorized("a signature of the authorization does not verify with its owner's key");
     }
+    if (signatures.size() < threshold)
+        return fail(Code::Forbidden,
+                    "fewer owners have signed than the key's policy demands: add their signatures");
     if (authorization.manifest != manifest.digest())
         return fail(Code::Forbidden,
                     "the authorization is for another manifest: have it signed for this one");

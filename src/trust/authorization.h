@@ -7,6 +7,9 @@
 //    "redoubt_authorization":1,"vault_id":"vault-…"}
 //   {…,"operation":"vault-move","from":"vault-…","to":"vault-…"}
 //   {…,"operation":"key-policy","policy_digest":"<64 hex>"}
+//   {…,"operation":"policy-change","key_id":"key-…","from_policy":"<64 hex>","to_policy":"<64 hex>"}
+//
+// The last is not the manifest's owners' but those of the key's policy, as many as that says.
 //
 // in canonical form (json::canonical). A signature is over "redoubt authorization v1\n" ‖ the document's
 // bytes: Ed25519 (RFC 8032, 64 bytes), or ECDSA P-256 with SHA-256 as r ‖ s (64 bytes, IEEE P1363).
@@ -23,13 +26,15 @@ inline constexpr std::size_t kMaxAuthorization = 4096; // bytes of a document
 inline constexpr std::size_t kMaxOwnerSignatures = 16;
 
 struct Authorization {
-    std::string operation;     // "vault-create", "vault-move", "key-policy"
+    std::string operation;     // "vault-create", "vault-move", "key-policy", "policy-change"
     crypto::Hash48 manifest{}; // the digest of the manifest under which it holds
     UnixMs not_after = 0;
-    std::string vault_id;      // vault-create
-    std::uint64_t epoch = 0;   // vault-create
-    std::string from, to;      // vault-move: vault ids
-    std::string policy_digest; // key-policy: 64 hex digits
+    std::string vault_id;               // vault-create
+    std::uint64_t epoch = 0;            // vault-create
+    std::string from, to;               // vault-move: vault ids
+    std::string policy_digest;          // key-policy: 64 hex digits
+    std::string key_id;                 // policy-change
+    std::string from_policy, to_policy; // policy-change: digests, 64 hex digits
     bool operator==(const Authorization&) const = default;
 };
 
@@ -52,6 +57,11 @@ Result<Authorization> parse_authorization(std::string_view document);
 // manifest's).
 Result<Authorization> check_authorization(const Manifest& manifest,
                                           const SignedAuthorization& signed_document, UnixMs now);
+
+// The same for a change of a key's policy: by at least `threshold` of the policy's `owners`.
+Result<Authorization> check_authorization(const Manifest& manifest,
+                                          const SignedAuthorization& signed_document, UnixMs now,
+                                          const std::vector<ManifestOwner>& owners, std::size_t threshold);
 
 // {"document":"…","signatures":[{"owner":"…","signature":"<128 hex>"}]}: a file of the command line, and the
 // member "authorization" of requests. Error: Unauthorized.

@@ -45,30 +45,33 @@ Result<std::vector<ManifestKmsKey>> kms_keys(const json::Value& list) {
     return out;
 }
 
-Result<std::vector<ManifestOwner>> owners(const json::Value& list) {
+// Of owners and of principals: people's public keys, each under an id.
+Result<std::vector<ManifestOwner>> people(const json::Value& list, std::size_t most) {
     std::vector<ManifestOwner> out;
-    if (!list.is_array() || list.size() > 16)
-        return invalid("manifest: owners must be a list of at most 16 owners");
+    if (!list.is_array() || list.size() > most)
+        return invalid("manifest: owners must be a list of at most 16, principals one of at most 64");
     for (const auto entry : list) {
         REDOUBT_CHECK(members(entry, {"id", "algorithm", "public_key"}));
         const auto id = entry.get("id");
         const auto algorithm = entry.get("algorithm");
         const auto key = entry.get("public_key");
         if (!id || !id->is_string() || id->text().empty() || id->text().size() > 64)
-            return invalid("manifest: owners[].id must be a text of 1 to 64 bytes");
+            return invalid("manifest: the id of an owner or a principal must be a text of 1 to 64 bytes");
         if (!algorithm || !algorithm->is_string() ||
             (algorithm->text() != "ed25519" && algorithm->text() != "ecdsa-p256-sha256"))
-            return invalid("manifest: owners[].algorithm must be \"ed25519\" or \"ecdsa-p256-sha256\"");
+            return invalid("manifest: the algorithm of an owner or a principal must be \"ed25519\" or "
+                           "\"ecdsa-p256-sha256\"");
         if (!key || !key->is_string())
-            return invalid("manifest: owners[].public_key must be hexadecimal");
+            return invalid("manifest: the public_key of an owner or a principal must be hexadecimal");
         auto bytes = from_hex(key->text());
         const bool ed25519 = algorithm->text() == "ed25519";
         if (!bytes || bytes->size() != (ed25519 ? 32u : 65u) || (!ed25519 && (*bytes)[0] != 4))
-            return invalid("manifest: owners[].public_key must be 32 bytes (Ed25519) or 65 bytes (P-256, "
+            return invalid("manifest: an owner's or a principal's public_key must be 32 bytes (Ed25519) or "
+                           "65 bytes (P-256, "
                            "uncompressed), in hexadecimal");
         for (const auto& other : out)
             if (other.id == id->text() || other.public_key == *bytes)
-                return invalid("manifest: an owner is named twice");
+                return invalid("manifest: an owner or a principal is named twice");
         out.push_back({std::string(id->text()), ed25519 ? OwnerAlgorithm::Ed25519 : OwnerAlgorithm::EcdsaP256,
                        std::move(*bytes)});
     }
@@ -179,15 +182,20 @@ const ManifestKmsKey* Manifest::find_kms_key(std::string_view arn) const noexcep
     return found == kms_keys.end() ? nullptr : &*found;
 }
 
+const ManifestOwner* Manifest::find_principal(std::string_view id) const noexcept {
+    const auto found = std::ranges::find(principals, id, &ManifestOwner::id);
+    return found == principals.end() ? nullptr : &*found;
+}
+
 Result<Manifest> parse_manifest(std::string_view text) {
     json::Document document;
     const auto parsed = document.parse(text, {.bytes = kMaxManifest, .depth = 8, .values = 1 << 16});
     if (!parsed)
         return invalid("the manifest is not strict JSON of at most 256 KiB");
     const json::Value& root = *parsed;
-    REDOUBT_CHECK(members(root, {"redoubt_manifest", "kms_keys", "owners", "min_epoch", "vault_commitments",
-                                 "reference_keys", "require_policy", "verify_before_release", "limits",
-                                 "authorities"}));
+    REDOUBT_CHECK(members(root, {"redoubt_manifest", "kms_keys", "owners", "principals", "min_epoch",
+                                 "vault_commitments", "reference_keys", "require_policy",
+                                 "verify_before_release", "limits", "authorities"}));
     const auto version = root.get("redoubt_manifest");
     if (!version || version->u64() != 1)
         return invalid("manifest: redoubt_manifest must be 1");
@@ -197,7 +205,10 @@ Result<Manifest> parse_manifest(std::string_view text) {
         return invalid("manifest: kms_keys is missing");
     REDOUBT_TRY(out.kms_keys, kms_keys(*keys));
     if (const auto value = root.get("owners")) {
-        REDOUBT_TRY(out.owners, owners(*value));
+        REDOUBT_TRY(out.owners, people(*value, 16));
+    }
+    if (const auto value = root.get("principals")) {
+        REDOUBT_TRY(out.principals, people(*value, 64));
     }
     if (const auto value = root.get("min_epoch")) {
         const auto number = value->u64();

@@ -54,7 +54,9 @@ struct Limits {
 struct Manifest {
     std::vector<ManifestKmsKey> kms_keys; // 1 … 16, distinct
     std::vector<ManifestOwner> owners;    // 0 … 16; with owners, vault operations need their signatures
-    std::uint64_t min_epoch = 0;          // records below are refused; new records are sealed with it
+    // 0 … 64; with principals, who makes, imports or adopts a key must be one of them, by a signed request.
+    std::vector<ManifestOwner> principals;
+    std::uint64_t min_epoch = 0; // records below are refused; new records are sealed with it
     std::map<ByteArray<16>, Hash32>
         vault_commitments; // vault id → commitment; non-empty: no other vault opens
     ReferenceKeys reference_keys;
@@ -67,6 +69,7 @@ struct Manifest {
     crypto::Hash48 digest() const noexcept;
     // By ARN, nullptr where absent.
     const ManifestKmsKey* find_kms_key(std::string_view arn) const noexcept;
+    const ManifestOwner* find_principal(std::string_view id) const noexcept;
 };
 
 inline constexpr std::size_t kMaxManifest = 256 * 1024;

@@ -65,6 +65,10 @@ std::vector<std::string> manifest_warnings(const Manifest& manifest) {
         out.emplace_back("require_policy is false: a key without a policy signs whatever a client asks for");
     if (manifest.owners.empty())
         out.emplace_back("there are no owners: nobody's signature is needed to create a vault");
+    if (manifest.principals.empty() && manifest.owners.empty())
+        out.emplace_back(
+            "there are neither principals nor owners: whoever reaches the enclave makes and imports "
+            "keys, under policies of their own");
     if (manifest.vault_commitments.empty() &&
         std::any_of(manifest.kms_keys.begin(), manifest.kms_keys.end(),
                     [](const auto& key) { return key.purpose == KmsPurpose::Vault; }))

@@ -34,15 +34,17 @@ Status check_pcr(const nitro::Attestation& attestation, std::uint16_t index,
 std::string encode_statement(const KeyStatement& s) {
     // Members in canonical (byte) order.
     std::string out;
-    json::Writer(out)
-        .begin_object()
+    json::Writer writer(out);
+    writer.begin_object()
         .member("address", s.address)
         .member("algorithm", s.algorithm)
         .member("epoch", s.epoch)
         .member("exportable", s.exportable)
         .member("key_id", s.key_id)
-        .member("nonce", s.nonce)
-        .member("policy_digest", s.policy_digest)
+        .member("nonce", s.nonce);
+    if (!s.pending_policy.empty())
+        writer.member("pending_from", s.pending_from).member("pending_policy", s.pending_policy);
+    writer.member("policy_digest", s.policy_digest)
         .member("public_key", s.public_key)
         .member("raw_signing", s.raw_signing)
         .member("redoubt_key_statement", std::uint64_t{1})
@@ -57,10 +59,10 @@ std::string encode_statement(const KeyStatement& s) {
 Result<KeyStatement> parse_statement(std::string_view text) {
     json::Document document;
     const auto root = document.parse(text, {.bytes = 4096, .depth = 2, .values = 32});
-    if (!root ||
-        !json::check_members(*root, {"address", "algorithm", "epoch", "exportable", "key_id", "nonce",
-                                     "policy_digest", "public_key", "raw_signing", "redoubt_key_statement",
-                                     "revision", "state", "vault_commitment", "vault_id"}))
+    if (!root || !json::check_members(*root, {"address", "algorithm", "epoch", "exportable", "key_id",
+                                              "nonce", "pending_from", "pending_policy", "policy_digest",
+                                              "public_key", "raw_signing", "redoubt_key_statement",
+                                              "revision", "state", "vault_commitment", "vault_id"}))
         return invalid("the key statement is malformed");
     KeyStatement out;
     const auto version = root->get("redoubt_key_statement");
@@ -77,6 +79,12 @@ Result<KeyStatement> parse_statement(std::string_view text) {
         !read_text(*root, "vault_commitment", out.vault_commitment) ||
         !read_text(*root, "vault_id", out.vault_id))
         return invalid("the key statement is malformed");
+    const auto pending_from = root->get("pending_from");
+    if (pending_from.has_value() != root->get("pending_policy").has_value() ||
+        (pending_from && (!pending_from->u64() || !read_text(*root, "pending_policy", out.pending_policy) ||
+                          out.pending_policy.empty())))
+        return invalid("the key statement is malformed");
+    out.pending_from = pending_from ? *pending_from->u64() : 0;
     out.epoch = *epoch->u64();
     out.revision = *revision->u64();
     out.exportable = exportable->boolean();
@@ -156,6 +164,31 @@ Result<ImportOffer> parse_import_offer(std::string_view text) {
         !read_text(*root, "vault_id", out.vault_id))
         return invalid("the import offer is malformed");
     out.epoch = *epoch->u64();
+    return out;
+}
+
+std::string encode_statement(const SessionOffer& offer) {
+    std::string out;
+    json::Writer(out)
+        .begin_object()
+        .member("challenge", offer.challenge)
+        .member("nonce", offer.nonce)
+        .member("public_key", offer.public_key)
+        .member("redoubt_session_offer", std::uint64_t{1})
+        .end_object();
+    return out;
+}
+
+Result<SessionOffer> parse_session_offer(std::string_view text) {
+    json::Document document;
+    const auto root = document.parse(text, {.bytes = 4096, .depth = 2, .values = 16});
+    if (!root || !json::check_members(*root, {"challenge", "nonce", "public_key", "redoubt_session_offer"}))
+        return invalid("the session offer is malformed");
+    SessionOffer out;
+    const auto version = root->get("redoubt_session_offer");
+    if (!version || version->u64() != 1 || !read_text(*root, "challenge", out.challenge) ||
+        !read_text(*root, "nonce", out.nonce) || !read_text(*root, "public_key", out.public_key))
+        return invalid("the session offer is malformed");
     return out;
 }
 
@@ -313,6 +346,14 @@ Result<ImportOffer> verify_import_offer(std::string_view statement, ByteView doc
                                         UnixMs now) {
     REDOUBT_CHECK(verify_attested(statement, document, kPurposeImport, pins, now));
     REDOUBT_TRY(auto parsed, parse_import_offer(statement));
+    REDOUBT_CHECK(check_nonce(parsed.nonce, pins));
+    return parsed;
+}
+
+Result<SessionOffer> verify_session_offer(std::string_view statement, ByteView document, const Pins& pins,
+                                          UnixMs now) {
+    REDOUBT_CHECK(verify_attested(statement, document, kPurposeSession, pins, now));
+    REDOUBT_TRY(auto parsed, parse_session_offer(statement));
     REDOUBT_CHECK(check_nonce(parsed.nonce, pins));
     return parsed;
 }

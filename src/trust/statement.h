@@ -18,6 +18,7 @@ inline constexpr std::string_view kPurposeAddresses = "address-statement"; // di
 inline constexpr std::string_view kPurposeImport = "import-offer";         // digest of an import offer
 inline constexpr std::string_view kPurposeVault = "vault-statement";       // digest of a vault statement
 inline constexpr std::string_view kPurposeExport = "export-statement";     // digest of an export statement
+inline constexpr std::string_view kPurposeSession = "session-offer";       // digest of a session offer
 inline constexpr std::string_view kPurposeIdentity =
     "identity"; // digest of the manifest's canonical form (SHA-256)
 inline constexpr std::string_view kPurposeKms = "kms-recipient"; // digest of the public key; for KMS calls
@@ -30,7 +31,9 @@ struct KeyStatement {
     std::string algorithm;  // "secp256k1"; "bip32-secp256k1": keys below a seed, and address and
                             // public key are those at m/44'/60'/0'/0/0
     std::string vault_id, vault_commitment; // hex
-    std::string policy_digest;              // hex
+    std::string policy_digest;              // hex; the one that decides now
+    std::string pending_policy;             // hex; the one that will from `pending_from` (ms) on, or empty
+    std::uint64_t pending_from = 0;
     std::uint64_t epoch = 0;
     bool exportable = false;
     bool raw_signing = false; // may sign digests as they are: a grant of the whole account
@@ -96,6 +99,15 @@ Result<ExportStatement> parse_export_statement(std::string_view json); // Error:
 // HPKE's info for an export: canonical JSON of what the secret is.
 std::string export_info(const ExportStatement& statement);
 
+// Where a principal's session key may be sealed to: an X25519 key that this enclave alone has.
+struct SessionOffer {
+    std::string public_key; // "0x" and 64 hex digits
+    std::string challenge;  // the nonce that the request must be signed with
+    std::string nonce;      // the client's, hex
+};
+std::string encode_statement(const SessionOffer& offer);         // canonical JSON
+Result<SessionOffer> parse_session_offer(std::string_view json); // Error: AttestationInvalid
+
 struct Pins {
     Bytes root_der; // the root certificate to trust
     std::optional<Bytes> pcr0, pcr16;
@@ -110,6 +122,8 @@ Result<AddressStatement> verify_address_statement(std::string_view statement, By
                                                   const Pins& pins, UnixMs now);
 Result<ImportOffer> verify_import_offer(std::string_view statement, ByteView document, const Pins& pins,
                                         UnixMs now);
+Result<SessionOffer> verify_session_offer(std::string_view statement, ByteView document, const Pins& pins,
+                                          UnixMs now);
 Result<VaultStatement> verify_vault_statement(std::string_view statement, ByteView document, const Pins& pins,
                                               UnixMs now);
 Result<ExportStatement> verify_export_statement(std::string_view statement, ByteView document,

@@ -12,7 +12,7 @@ namespace {
 
 bool known(std::uint8_t kind) noexcept {
     return (kind >= static_cast<std::uint8_t>(Kind::Hello) &&
-            kind <= static_cast<std::uint8_t>(Kind::Forget)) ||
+            kind <= static_cast<std::uint8_t>(Kind::Receipts)) ||
            kind == static_cast<std::uint8_t>(Kind::Reply);
 }
 

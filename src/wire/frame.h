@@ -20,7 +20,8 @@ enum class Kind : std::uint8_t {
     VaultOpen = 5,   // payload: a sealed vault record
     Request = 6,     // a client's request
     Probe = 7,       // sign with a key of the enclave's own: is it able to work?
-    Forget = 8, // payload: a Forget message; what was opened is wiped, and opened again when it is needed
+    Forget = 8,   // payload: a Forget message; what was opened is wiped, and opened again when it is needed
+    Receipts = 9, // payload: a ReceiptsAsked message; the reply's records hold what the log lacks
     Reply = 0x80,
 };
 

@@ -20,7 +20,7 @@ std::string_view text16(Cursor& cursor, std::size_t limit) noexcept {
 }
 
 bool valid_item(ItemKind kind) noexcept {
-    return kind >= ItemKind::KeyRecord && kind <= ItemKind::KeyUpdate;
+    return kind >= ItemKind::KeyRecord && kind <= ItemKind::ReceiptStart;
 }
 
 } // namespace
@@ -115,6 +115,23 @@ Result<Forget> decode_forget(ByteView payload) {
     return out;
 }
 
+void encode_receipts_asked(Bytes& out, const ReceiptsAsked& asked) {
+    Writer(out).bytes(asked.chain).u8(asked.through ? 1 : 0).u64(asked.through.value_or(0));
+}
+
+Result<ReceiptsAsked> decode_receipts_asked(ByteView payload) {
+    Cursor cursor(payload);
+    ReceiptsAsked out;
+    out.chain = cursor.array<16>();
+    const std::uint8_t has = cursor.u8();
+    const std::uint64_t through = cursor.u64();
+    if (!cursor.finished() || has > 1 || (has == 0 && through != 0))
+        return malformed();
+    if (has == 1)
+        out.through = through;
+    return out;
+}
+
 void encode_reply(Bytes& out, const Reply& reply) {
     Writer writer(out);
     writer.u16(reply.status).u8(static_cast<std::uint8_t>(reply.content_type)).block32(as_bytes(reply.body));
@@ -136,7 +153,7 @@ Result<Reply> decode_reply(ByteView payload) {
     reply.content_type = static_cast<ContentType>(type);
     reply.body = std::string(as_text(cursor.block32(kMaxFrame)));
     const std::size_t records = cursor.u8();
-    if (type > 2 || records > kMaxAttachments)
+    if (type > 2 || records > kMaxRecords)
         return malformed();
     for (std::size_t i = 0; i < records && cursor.ok(); ++i) {
         const auto kind = static_cast<ItemKind>(cursor.u8());

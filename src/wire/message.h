@@ -18,6 +18,7 @@ namespace redoubt::wire {
 inline constexpr std::size_t kMaxBody = 1 << 20;
 inline constexpr std::size_t kMaxHeaders = 16;
 inline constexpr std::size_t kMaxAttachments = 8;
+inline constexpr std::size_t kMaxRecords = 64;           // in a reply
 inline constexpr std::size_t kMaxAttachment = 64 * 1024; // Secrets Manager's largest secret
 
 // Things that the gateway keeps for the enclave, or fetches for it.
@@ -30,6 +31,11 @@ enum class ItemKind : std::uint8_t {
     KeyIfAny = 6,            // as KeyRecord; sent without bytes where the store has no such key
     VaultIfAny = 7,          // as VaultRecord; sent without bytes where the store has no such vault
     KeyUpdate = 8,           // only in replies: a record that takes the place of the key's older one
+    CountersIfAny = 9,       // name: key id; what was used of its limits; without bytes where there is none
+    Counters = 10,           // only in replies, the last before it is answered: as now used
+    Receipt = 11,            // only in replies; name: the chain's 16 bytes
+    ReceiptHead = 12,        // only in replies; name: the chain's 16 bytes
+    ReceiptStart = 13,       // only in replies; name: the chain's 16 bytes
 };
 
 struct Item {
@@ -78,6 +84,15 @@ struct Forget {
 };
 void encode_forget(Bytes& out, const Forget& forget);
 Result<Forget> decode_forget(ByteView payload); // Error: BadRequest
+
+// What the gateway's log has of this enclave's receipts: all up to `through`, and whether it has the chain's
+// start. The enclave need not keep those any longer.
+struct ReceiptsAsked {
+    ByteArray<16> chain{}; // zeros: the gateway knows of none, and everything is wanted
+    std::optional<std::uint64_t> through;
+};
+void encode_receipts_asked(Bytes& out, const ReceiptsAsked& asked);
+Result<ReceiptsAsked> decode_receipts_asked(ByteView payload); // Error: BadRequest
 
 enum class ContentType : std::uint8_t { None = 0, Json = 1, Text = 2 };
 

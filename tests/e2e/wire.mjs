@@ -10,7 +10,7 @@ import { bin, until } from "./lib.mjs";
 
 const kinds = { hello: 1, manifest: 2, credentials: 3, vaultCreate: 4, vaultOpen: 5, request: 6, probe: 7, forget: 8 };
 export const items = { keyRecord: 1, vaultRecord: 2, referenceCiphertext: 3, credentials: 4, policy: 5, keyIfAny: 6, vaultIfAny: 7,
-  keyUpdate: 8 };
+  keyUpdate: 8, countersIfAny: 9, counters: 10, receipt: 11, receiptHead: 12, receiptStart: 13 };
 
 export const u8 = (value) => Buffer.from([value]);
 export const u16 = (value) => Buffer.from([value >> 8, value & 0xff]);
@@ -141,11 +141,15 @@ export class Enclave {
 
   // `attached`: [{kind, name, bytes}], what the gateway would send along.
   request(method, target, body, attached = []) {
-    const [route, query] = target.split("?");
-    const headers = body === undefined ? [] : [["content-type", "application/json"]];
-    return this.#call("request", Buffer.concat([block16(method), block16("host.invalid"), block16(route), u8(query === undefined ? 0 : 1),
-      block16(query ?? ""), u32(0), block16(""), u8(headers.length), ...headers.flat().map((text) => block16(text)), u8(attached.length),
-      ...attached.flatMap(({ kind, name, bytes }) => [u8(kind), block16(name), block32(bytes)]),
-      block32(body === undefined ? "" : JSON.stringify(body))]));
+    return this.ask({ method, target, headers: body === undefined ? {} : { "content-type": "application/json" },
+      body: body === undefined ? "" : JSON.stringify(body), attached });
+  }
+
+  // The same with all that a gateway says: `headers` {name: value}, `hostName` of whom it vouches for, and the body's bytes.
+  ask({ method, authority = "host.invalid", target, headers = {}, hostName = "", body = "", attached = [] }) {
+    const at = target.indexOf("?"), fields = Object.entries(headers);
+    return this.#call("request", Buffer.concat([block16(method), block16(authority), block16(at < 0 ? target : target.slice(0, at)), u8(at < 0 ? 0 : 1),
+      block16(at < 0 ? "" : target.slice(at + 1)), u32(0), block16(hostName), u8(fields.length), ...fields.flat().map((text) => block16(text)),
+      u8(attached.length), ...attached.flatMap(({ kind, name, bytes }) => [u8(kind), block16(name), block32(bytes)]), block32(body)]));
   }
 }

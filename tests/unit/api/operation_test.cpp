@@ -204,6 +204,130 @@ TEST(Operation, addresses_are_derived_one_or_a_range) {
     EXPECT_EQ(refusal("POST", "/v1/keys/k/derive", R"({"path":"m","count":2})"), Code::AmbiguousField);
 }
 
+TEST(Operation, challenges_and_offers_of_sessions_are_looked_at_with_get) {
+    Parsed out;
+    parse(out, "GET", "/v1/challenge", "", "");
+    EXPECT_TRUE(out.operation && std::holds_alternative<GiveChallenge>(*out.operation));
+    EXPECT_EQ(refusal("POST", "/v1/challenge", "{}"), Code::MethodNotAllowed);
+    EXPECT_EQ(refusal("GET", "/v1/challenge", "", "", "nonce=00"), Code::UnknownField);
+    EXPECT_EQ(refusal("GET", "/v1/challenge", "{}"), Code::BadRequest);
+    EXPECT_EQ(refusal("GET", "/v1/challenge/x"), Code::NotFound);
+    parse(out, "GET", "/v1/keys/key-1/session", "", "", "nonce=0aff");
+    ASSERT_TRUE(out.operation) << out.operation.error().describe();
+    EXPECT_EQ(std::get<OfferSession>(*out.operation).key_id, "key-1");
+    EXPECT_EQ(std::get<OfferSession>(*out.operation).nonce, (Bytes{0x0a, 0xff}));
+    EXPECT_EQ(refusal("GET", "/v1/keys/k/session", "", ""), Code::MissingField);
+    EXPECT_EQ(refusal("GET", "/v1/keys/k/session", "", "", "nonce=0"), Code::InvalidField);
+    EXPECT_EQ(refusal("GET", "/v1/keys/k/session", "", "", "nonce=00&x=1"), Code::UnknownField);
+    EXPECT_EQ(refusal("GET", "/v1/keys/k/session", "{}", "application/json", "nonce=00"), Code::BadRequest);
+    EXPECT_EQ(refusal("PUT", "/v1/keys/k/session", "{}"), Code::MethodNotAllowed);
+    EXPECT_EQ(refusal("GET", "/v1/keys//session", "", "", "nonce=00"), Code::NotFound);
+}
+
+TEST(Operation, a_session_is_opened_with_a_sealed_key) {
+    const auto body = [](const std::string& principal, const std::string& expires,
+                         const std::string& encapsulated, const std::string& ciphertext,
+                         const std::string& more = "") {
+        return R"({"principal":)" + principal + R"(,"expires":)" + expires + R"(,"encapsulated_key":)" +
+               encapsulated + R"(,"ciphertext":)" + ciphertext + more + "}";
+    };
+    const std::string key = "\"0x" + std::string(64, '1') + '"', sealed = "\"0x" + std::string(96, '2') + '"';
+    Parsed out;
+    const std::string good = body("\"alice\"", "1800000000000", key, sealed);
+    parse(out, "POST", "/v1/keys/key-1/session", good);
+    ASSERT_TRUE(out.operation) << out.operation.error().describe();
+    const auto& session = std::get<OpenSession>(*out.operation);
+    EXPECT_EQ(session.key_id, "key-1");
+    EXPECT_EQ(session.principal, "alice");
+    EXPECT_EQ(session.expires, 1'800'000'000'000);
+    EXPECT_EQ(session.encapsulated[31], 0x11);
+    EXPECT_EQ(session.ciphertext, Bytes(48, 0x22));
+    const auto refused = [&](const std::string& text) { return refusal("POST", "/v1/keys/k/session", text); };
+    for (const std::string& expires :
+         {std::string("-1"), std::string("1.5"), std::string("\"1\""), std::string("9007199254740992")})
+        EXPECT_EQ(refused(body("\"a\"", expires, key, sealed)), Code::InvalidField) << expires;
+    EXPECT_EQ(refused(body("1", "1", key, sealed)), Code::InvalidField);
+    EXPECT_EQ(refused(body("\"\"", "1", key, sealed)), Code::MissingField);
+    for (const std::string& wrong : {"\"" + std::string(64, '1') + '"', "\"0x" + std::string(62, '1') + '"',
+                                     "\"0x" + std::string(66, '1') + '"', std::string("7")})
+        EXPECT_EQ(refused(body("\"a\"", "1", wrong, sealed)), Code::InvalidField) << wrong;
+    for (const std::string& wrong :
+         {"\"0x" + std::string(94, '2') + '"', "\"0x" + std::string(98, '2') + '"', std::string("\"\""),
+          "\"" + std::string(96, '2') + '"', std::string("null")})
+        EXPECT_EQ(refused(body("\"a\"", "1", key, wrong)), Code::InvalidField) << wrong;
+    EXPECT_EQ(refused(body("\"a\"", "1", key, sealed, R"(,"nonce":"00")")), Code::UnknownField);
+    EXPECT_EQ(refused(R"({"principal":"a","expires":1,"encapsulated_key":)" + key + "}"), Code::MissingField);
+    EXPECT_EQ(refused(R"({"principal":"a","encapsulated_key":)" + key + R"(,"ciphertext":)" + sealed + "}"),
+              Code::MissingField);
+    EXPECT_EQ(refused("{}"), Code::MissingField);
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/session", body("\"a\"", "1", key, sealed), "text/plain"),
+              Code::UnsupportedMedia);
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/session", body("\"a\"", "1", key, sealed), "application/json",
+                      "nonce=00"),
+              Code::UnknownField);
+}
+
+TEST(Operation, a_keys_policy_is_shown_with_get_and_changed_with_post_by_its_owners) {
+    Parsed out;
+    parse(out, "GET", "/v1/keys/key-1/policy", "", "");
+    ASSERT_TRUE(out.operation) << out.operation.error().describe();
+    EXPECT_EQ(std::get<ShowPolicy>(*out.operation).key_id, "key-1");
+    EXPECT_EQ(refusal("GET", "/v1/keys/k/policy", "", "", "nonce=00"), Code::UnknownField);
+    EXPECT_EQ(refusal("GET", "/v1/keys/k/policy", "{}"), Code::BadRequest);
+    EXPECT_EQ(refusal("DELETE", "/v1/keys/k/policy"), Code::MethodNotAllowed);
+
+    const std::string policy =
+        R"("policy":{"rules":[{"name":"r","effect":"allow","principals":["anyone"],"operations":["any"]}],)"
+        R"("redoubt_policy":1,"version":7})";
+    const std::string authorization =
+        R"("authorization":{"document":"d","signatures":[{"owner":"o","signature":")" +
+        std::string(128, '0') + R"("}]})";
+    const std::string good = "{" + policy + "," + authorization + R"(,"nonce":"0102"})";
+    parse(out, "POST", "/v1/keys/key-1/policy", good);
+    ASSERT_TRUE(out.operation) << out.operation.error().describe();
+    const auto& change = std::get<ChangePolicy>(*out.operation);
+    EXPECT_EQ(change.key_id, "key-1");
+    EXPECT_EQ(change.policy.version, 7u);
+    EXPECT_FALSE(change.policy.open);
+    EXPECT_EQ(change.authorization.document, "d");
+    ASSERT_EQ(change.authorization.signatures.size(), 1u);
+    EXPECT_EQ(change.authorization.signatures[0].owner, "o");
+    EXPECT_EQ(change.nonce, (Bytes{1, 2}));
+    const auto refused = [&](const std::string& text) { return refusal("POST", "/v1/keys/k/policy", text); };
+    EXPECT_EQ(refused("{" + policy + "}"), Code::MissingField) << "nobody changes a policy alone";
+    EXPECT_EQ(refused("{" + authorization + "}"), Code::MissingField);
+    EXPECT_EQ(refused("{" + policy + R"(,"authorization":{}})"), Code::Unauthorized);
+    EXPECT_EQ(refused(R"({"policy":{},)" + authorization + "}"), Code::InvalidField);
+    EXPECT_EQ(refused(R"({"policy":"open",)" + authorization + "}"), Code::InvalidField);
+    EXPECT_EQ(refused("{" + policy + "," + authorization + R"(,"force":true})"), Code::UnknownField);
+    EXPECT_EQ(refused("{" + policy + "," + policy + "," + authorization + "}"), Code::BadJson);
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/policy", "{" + policy + "," + authorization + "}",
+                      "application/json", "x=1"),
+              Code::UnknownField);
+    EXPECT_EQ(refusal("POST", "/v1/keys/k/policy", "{" + policy + "," + authorization + "}", "text/plain"),
+              Code::UnsupportedMedia);
+}
+
+TEST(Operation, a_policy_is_stored_for_the_manifest_to_name) {
+    constexpr std::string_view kOpen =
+        R"({"policy":{"rules":[{"name":"open","effect":"allow"}],"redoubt_policy":1}})";
+    Parsed out;
+    parse(out, "POST", "/v1/policies", kOpen);
+    ASSERT_TRUE(out.operation) << out.operation.error().describe();
+    const auto& put = std::get<PutPolicy>(*out.operation);
+    EXPECT_EQ(put.policy.canonical, R"({"redoubt_policy":1,"rules":[{"effect":"allow","name":"open"}]})");
+    EXPECT_TRUE(put.policy.open);
+    EXPECT_EQ(refusal("GET", "/v1/policies", "", ""), Code::MethodNotAllowed);
+    EXPECT_EQ(refusal("POST", "/v1/policies", "{}"), Code::MissingField);
+    EXPECT_EQ(refusal("POST", "/v1/policies", R"({"policy":[]})"), Code::InvalidField);
+    EXPECT_EQ(refusal("POST", "/v1/policies", R"({"policy":{"redoubt_policy":2,"rules":[]}})"),
+              Code::InvalidField);
+    EXPECT_EQ(refusal("POST", "/v1/policies", std::string(kOpen).insert(1, R"("digest":"00",)")),
+              Code::UnknownField);
+    EXPECT_EQ(refusal("POST", "/v1/policies", kOpen, ""), Code::UnsupportedMedia);
+    EXPECT_EQ(refusal("POST", "/v1/policies/x", kOpen), Code::NotFound);
+}
+
 TEST(Operation, what_is_not_understood_is_refused) {
     EXPECT_EQ(refusal("GET", "/v1"), Code::NotFound);
     EXPECT_EQ(refusal("GET", "/v1/keys/"), Code::NotFound);

@@ -163,7 +163,9 @@ TEST(OwnerSignature, p256_keys_are_points_on_the_curve_in_uncompressed_form) {
         Bytes key = vector.key;
         key[0] = form;
         EXPECT_FALSE(p256(key, vector.message, vector.signature)) << int{form};
+        EXPECT_FALSE(valid_p256_point(key)) << int{form};
     }
+    EXPECT_TRUE(valid_p256_point(vector.key));
     const Bytes compressed = hex("0360FED4BA255A9D31C961EB74C6356D68C049B8923B61FA6CE669622E60F29FB6");
     EXPECT_FALSE(p256(compressed, vector.message, vector.signature));
     const Bytes infinity(1), origin = [] {
@@ -173,10 +175,13 @@ TEST(OwnerSignature, p256_keys_are_points_on_the_curve_in_uncompressed_form) {
     }();
     EXPECT_FALSE(p256(infinity, vector.message, vector.signature));
     EXPECT_FALSE(p256(origin, vector.message, vector.signature));
+    for (const Bytes& point : {compressed, infinity, origin, Bytes()})
+        EXPECT_FALSE(valid_p256_point(point));
     // A coordinate that is not below the field's prime.
     Bytes large = vector.key;
     std::fill(large.begin() + 1, large.begin() + 33, std::uint8_t{0xff});
     EXPECT_FALSE(p256(large, vector.message, vector.signature));
+    EXPECT_FALSE(valid_p256_point(large));
 }
 
 Secret secret_of(std::string_view text) {

@@ -155,6 +155,15 @@ TEST_F(StoreChecks, columns_that_do_not_say_what_their_record_says_are_damage) {
     }
 }
 
+TEST_F(StoreChecks, damaged_counters_are_counted_and_a_store_without_their_table_is_read) {
+    fill({vault(1)}, {key(1, 1)});
+    execute("INSERT INTO counters VALUES(zeroblob(16), x'00')");
+    EXPECT_TRUE(says(of(run(), "store-records")[0], "the counters of 1 keys cannot be read"));
+    execute("DROP TABLE counters");
+    execute("PRAGMA user_version = 2");
+    EXPECT_TRUE(says(of(run(), "store-records")[0], "every record can be read"));
+}
+
 TEST_F(StoreChecks, another_versions_store_is_told) {
     fill({}, {});
     execute("PRAGMA user_version = 1");

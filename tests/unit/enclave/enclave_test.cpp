@@ -182,7 +182,19 @@ TEST(Enclave, the_manifest_decides_which_reference_keys_sign) {
     Instance right(manifest(listed + to_hex(policy::open_policy_digest()) + R"(","raw_signing":true}])"));
     EXPECT_EQ(sign(right).status, 200);
     Instance unknown_policy(manifest(listed + std::string(64, '1') + R"("}])"));
-    EXPECT_EQ(code(sign(unknown_policy)), "policy_required");
+    const auto asks = sign(unknown_policy);
+    ASSERT_EQ(asks.status, wire::kNeeds);
+    ASSERT_EQ(asks.needs.size(), 2u);
+    EXPECT_EQ(asks.needs[0].kind, wire::ItemKind::Policy);
+    EXPECT_EQ(asks.needs[0].name, std::string(64, '1'));
+    EXPECT_EQ(asks.needs[1].kind, wire::ItemKind::ReferenceCiphertext);
+    for (const Bytes& document : {Bytes(), to_bytes(policy::kOpenPolicy)})
+        EXPECT_EQ(code(unknown_policy.ask("POST", "/sign_hash", kHashBody,
+                                          {{wire::ItemKind::ReferenceCiphertext, "s",
+                                            to_text_bytes(kms().encrypt(as_bytes(kGoldenKey)))},
+                                           {wire::ItemKind::Policy, std::string(64, '1'), document}})),
+                  "record_invalid")
+            << "another document's digest";
 }
 
 TEST(Enclave, refuses_a_kms_reply_whose_cms_is_altered_in_any_one_byte) {

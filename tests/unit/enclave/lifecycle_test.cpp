@@ -15,7 +15,7 @@ using Store = std::map<std::string, Bytes>;
 
 // What an honest gateway does with an answer's records.
 void keep(Store& store, const wire::Reply& reply) {
-    for (const auto& record : reply.records)
+    for (const auto& record : for_store(reply))
         store[record.name] = record.bytes;
 }
 
@@ -81,7 +81,8 @@ TEST(Lifecycle, a_disabled_key_signs_nothing_until_it_is_enabled) {
     EXPECT_EQ(world.post("/v1/keys/" + id + "/enable", "{}").status, 200);
     EXPECT_EQ(world.sign(id).status, 200);
     const auto again = world.post("/v1/keys/" + id + "/enable", "{}");
-    EXPECT_TRUE(again.records.empty()) << "nothing changes, so nothing is stored";
+    EXPECT_TRUE(for_store(again).empty()) << "nothing changes, so nothing is stored";
+    EXPECT_TRUE(has_receipt(again)) << "but it was allowed";
     EXPECT_EQ(nlohmann::json::parse(again.body)["revision"], 3);
 }
 
@@ -118,8 +119,9 @@ TEST(Lifecycle, a_change_that_the_store_did_not_take_holds_and_is_not_lost) {
     const std::string id = world.create();
     const auto change =
         world.instance.ask_with_store("POST", "/v1/keys/" + id + "/disable", "{}", world.store);
-    ASSERT_EQ(change.records.size(), 1u);
+    ASSERT_EQ(for_store(change).size(), 1u);
     EXPECT_EQ(change.records[0].kind, wire::ItemKind::KeyUpdate);
+    EXPECT_TRUE(has_receipt(change));
     // The store failed: nothing is kept, and the enclave is not told. Its cache is emptied, too.
     world.forget_all();
     const auto refused = world.instance.ask_with_store("POST", "/v1/keys/" + id + "/sign-transaction",
@@ -209,7 +211,8 @@ TEST(Lifecycle, the_same_client_token_makes_one_key_in_whatever_enclave) {
     ASSERT_EQ(first.status, 201) << first.body;
     const auto again = world.post("/v1/keys", body);
     EXPECT_EQ(again.status, 200);
-    EXPECT_TRUE(again.records.empty());
+    EXPECT_TRUE(for_store(again).empty());
+    EXPECT_TRUE(has_receipt(again));
     EXPECT_EQ(member(again, "address"), member(first, "address"));
     Instance other(manifest(kNoWait));
     // It has not opened the vault: that would take KMS, which the answer waits for.
@@ -461,7 +464,8 @@ TEST(Import, a_host_that_changes_what_the_key_shall_be_or_sends_it_again_gains_n
     EXPECT_EQ(member(made, "key_id"), info.key_id);
     const auto replayed = world.post("/v1/keys/import", body.dump());
     EXPECT_EQ(replayed.status, 200);
-    EXPECT_TRUE(replayed.records.empty());
+    EXPECT_TRUE(for_store(replayed).empty());
+    EXPECT_TRUE(has_receipt(replayed));
     // Not even after the key was disabled, by a host that says that there is no such key.
     const std::string id = member(made, "key_id");
     EXPECT_EQ(world.post("/v1/keys/" + id + "/disable", "{}").status, 200);

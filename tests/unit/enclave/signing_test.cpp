@@ -160,7 +160,8 @@ TEST(Signing, an_imported_key_is_the_one_that_was_sealed_and_no_host_changes_wha
     const auto reply = instance.ask_with_store("POST", "/v1/keys/import", body, {});
     ASSERT_EQ(reply.status, 201) << reply.body;
     EXPECT_EQ(member(reply, "address"), kGoldenAddress);
-    ASSERT_EQ(reply.records.size(), 1u);
+    ASSERT_EQ(for_store(reply).size(), 1u);
+    EXPECT_TRUE(has_receipt(reply));
     const auto signed_reply =
         instance.ask("POST", "/v1/keys/" + member(reply, "key_id") + "/sign-message", R"({"text":"m"})",
                      {{wire::ItemKind::KeyRecord, member(reply, "key_id"), reply.records[0].bytes}});

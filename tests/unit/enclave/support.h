@@ -168,6 +168,27 @@ inline std::string code(const wire::Reply& reply) {
     return member(reply, "code");
 }
 
+// What an answer brings for the store. Its receipt, of which there is one at most, comes after that.
+inline std::vector<wire::Reply::Record> for_store(const wire::Reply& reply) {
+    std::vector<wire::Reply::Record> out;
+    std::size_t receipts = 0;
+    for (const auto& record : reply.records) {
+        if (record.kind == wire::ItemKind::Receipt || record.kind == wire::ItemKind::ReceiptHead) {
+            receipts += record.kind == wire::ItemKind::Receipt ? 1 : 0;
+            continue;
+        }
+        EXPECT_EQ(receipts, 0u) << "what is stored comes before the receipt";
+        out.push_back(record);
+    }
+    EXPECT_LE(receipts, 1u);
+    return out;
+}
+
+inline bool has_receipt(const wire::Reply& reply) {
+    return std::any_of(reply.records.begin(), reply.records.end(),
+                       [](const auto& record) { return record.kind == wire::ItemKind::Receipt; });
+}
+
 inline std::string transaction(int nonce = 0) {
     return R"({"transaction":{"chainId":1,"nonce":)" + std::to_string(nonce) +
            R"(,"gas":21000,"maxFeePerGas":2,"maxPriorityFeePerGas":1,"to":"0x2c7536E3605D9C16a7a3D7b1898e529396a65c23","value":"1"}})";

@@ -18,7 +18,7 @@ using namespace tests;
 using Store = std::map<std::string, Bytes>;
 
 void keep(Store& store, const wire::Reply& reply) {
-    for (const auto& record : reply.records)
+    for (const auto& record : for_store(reply))
         store[record.name] = record.bytes;
 }
 
@@ -56,7 +56,7 @@ std::string vault_of(const std::string& token, std::uint64_t epoch = 1) {
 wire::Reply create_vault(Instance& instance, Store& store, const std::string& body, bool open = true) {
     auto reply = instance.ask_with_store("POST", "/v1/vaults", body, store);
     keep(store, reply);
-    for (const auto& record : reply.records)
+    for (const auto& record : for_store(reply))
         EXPECT_TRUE(!open || instance.call(wire::Kind::VaultOpen, as_text(record.bytes)).status == 200);
     return reply;
 }
@@ -168,7 +168,7 @@ TEST(Vaults, new_keys_go_into_the_newest_or_the_one_that_is_named) {
     EXPECT_EQ(statement->vault_commitment, to_hex(sealed::decode_vault(store[a])->commitment));
     const auto again = create_vault(instance, store, R"({"client_token":"a"})");
     EXPECT_EQ(again.status, 200) << again.body;
-    EXPECT_TRUE(again.records.empty());
+    EXPECT_TRUE(for_store(again).empty());
     EXPECT_EQ(member(again, "vault_commitment"), statement->vault_commitment);
     EXPECT_EQ(code(create_vault(instance, store, R"({"client_token":"c","epoch":0})")), "invalid_field");
     EXPECT_EQ(code(create_vault(instance, store, "{}")), "missing_field");
@@ -219,7 +219,7 @@ TEST(Vaults, a_moved_key_signs_the_same_and_its_old_record_is_stale) {
     EXPECT_EQ(code(instance.ask_with_store("POST", sign, transaction(), lying)), "record_stale");
     const auto again = instance.ask_with_store("POST", "/v1/keys/" + id + "/move", move, store);
     EXPECT_EQ(again.status, 200);
-    EXPECT_TRUE(again.records.empty()) << "it is there already";
+    EXPECT_TRUE(for_store(again).empty()) << "it is there already";
     EXPECT_EQ(code(instance.ask_with_store("POST", "/v1/keys/" + id + "/move", R"({"vault_id":")" + a + "\"}",
                                            store)),
               "conflict")

@@ -77,7 +77,7 @@ TEST(PolicyDocument, the_canonical_form_and_digest_are_those_of_the_format) {
     EXPECT_NE(parse_document(canonical)->digest, open_policy_digest());
 }
 
-TEST(PolicyDocument, refuses_rules_that_it_does_not_evaluate) {
+TEST(PolicyDocument, refuses_rules_that_say_too_little_or_too_much) {
     for (const std::string rules : {
              R"(,"rules":[])",
              R"(,"rules":{})",

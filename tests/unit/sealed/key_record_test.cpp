@@ -234,6 +234,58 @@ TEST(KeyRecord, unknown_flags_are_refused) {
     EXPECT_DEATH((void)seal_key(s.vault_key, s.head, s.private_key, s.random), "no record can hold");
 }
 
+TEST(KeyRecord, a_pending_policy_is_sealed_under_a_flag_of_its_own) {
+    Sealed s;
+    auto head = s.head;
+    head.pending_policy = s.random.array<32>();
+    head.pending_from = 1'750'000'000'789;
+    const Bytes record = seal_key(s.vault_key, head, s.private_key, s.random);
+    const auto opened = open_key(s.vault_key, record);
+    ASSERT_TRUE(opened);
+    EXPECT_EQ(opened->head, head);
+    EXPECT_EQ(opened->head.flags, kFlagExportable); // the flag is the record's alone
+    EXPECT_EQ(*read_key_head(record), head);
+    // Between the time of deletion and the label; nothing else moves.
+    ASSERT_EQ(record.size(), s.record.size() + 40);
+    Bytes expected(s.record.begin(), s.record.begin() + kLabelAt);
+    expected[kFlagsAt + 3] |= 4;
+    Writer(expected).bytes(head.pending_policy).u64(1'750'000'000'789);
+    append(expected, ByteView(s.record).subspan(kLabelAt, s.record.size() - kSealed - kLabelAt));
+    EXPECT_EQ(Bytes(record.begin(), record.end() - kSealed), expected);
+    for (std::size_t at = kLabelAt; at < kLabelAt + 40; ++at) {
+        Bytes altered = record;
+        altered[at] ^= 1;
+        EXPECT_FALSE(open_key(s.vault_key, altered)) << at;
+    }
+}
+
+TEST(KeyRecord, a_pending_policy_has_a_digest_a_time_and_the_flag_or_none_of_them) {
+    Sealed s;
+    auto head = s.head;
+    head.pending_policy = s.random.array<32>();
+    head.pending_from = 1;
+    const Bytes record = seal_key(s.vault_key, head, s.private_key, s.random);
+    const auto zeros = [&](std::size_t at, std::size_t size) {
+        Bytes out = record;
+        std::fill_n(out.begin() + static_cast<std::ptrdiff_t>(at), size, std::uint8_t{0});
+        return out;
+    };
+    EXPECT_TRUE(read_key_head(record));
+    EXPECT_FALSE(read_key_head(zeros(kLabelAt, 32)));     // the flag, but no policy
+    EXPECT_FALSE(read_key_head(zeros(kLabelAt + 32, 8))); // from never
+    EXPECT_FALSE(read_key_head(with(record, kLabelAt + 32, {0x80})));
+    Bytes unsaid = record;
+    unsaid[kFlagsAt + 3] &= static_cast<std::uint8_t>(~4);
+    EXPECT_FALSE(read_key_head(unsaid));
+    head.pending_from = 0;
+    EXPECT_DEATH((void)seal_key(s.vault_key, head, s.private_key, s.random), "no record can hold");
+    head.pending_from = -1;
+    EXPECT_DEATH((void)seal_key(s.vault_key, head, s.private_key, s.random), "no record can hold");
+    head.pending_from = 1;
+    head.pending_policy = {};
+    EXPECT_DEATH((void)seal_key(s.vault_key, head, s.private_key, s.random), "no record can hold");
+}
+
 TEST(KeyRecord, revisions_and_times_have_bounds) {
     Sealed s;
     for (const std::uint32_t revision : {1u, 2u, kMaxRevision}) {

@@ -89,6 +89,56 @@ TEST(Manifest, takes_every_member) {
     EXPECT_FALSE(manifest->verify_before_release);
 }
 
+std::string person(const std::string& id, const std::string& key, const std::string& algorithm = "ed25519") {
+    return R"({"id":")" + id + R"(","algorithm":")" + algorithm + R"(","public_key":")" + key + "\"}";
+}
+
+TEST(Manifest, names_principals_each_once_beside_owners) {
+    const std::string a(64, 'a'), b(64, 'b'), point = "04" + std::string(128, 'c');
+    const auto manifest = parse_manifest(with(R"("owners":[)" + person("alice", a) + R"(],"principals":[)" +
+                                              person("alice", a) + "," + person("bot", b) + "," +
+                                              person("p", point, "ecdsa-p256-sha256") + "]"));
+    ASSERT_TRUE(manifest) << manifest.error().describe();
+    ASSERT_EQ(manifest->principals.size(), 3u);
+    EXPECT_EQ(manifest->owners.size(), 1u) << "an owner may be a principal, too";
+    const auto* bot = manifest->find_principal("bot");
+    ASSERT_NE(bot, nullptr);
+    EXPECT_EQ(bot->public_key, *from_hex(b));
+    EXPECT_EQ(bot->algorithm, OwnerAlgorithm::Ed25519);
+    EXPECT_EQ(manifest->find_principal("p")->algorithm, OwnerAlgorithm::EcdsaP256);
+    EXPECT_EQ(manifest->find_principal("bo"), nullptr);
+    EXPECT_EQ(manifest->find_principal(""), nullptr);
+    EXPECT_NE(manifest->digest(), parse_manifest(with(R"("owners":[)" + person("alice", a) + "]"))->digest())
+        << "who may make keys is measured";
+    const auto owners_only = parse_manifest(with(R"("owners":[)" + person("alice", a) + "]"));
+    EXPECT_EQ(owners_only->find_principal("alice"), nullptr) << "an owner is no principal by that";
+}
+
+TEST(Manifest, refuses_principals_that_are_none_or_too_many) {
+    std::string sixty_five;
+    for (int i = 0; i < 65; ++i) {
+        Bytes key(32, static_cast<std::uint8_t>(i + 1));
+        sixty_five += (i == 0 ? "" : ",") + person("p" + std::to_string(i), to_hex(key));
+        const bool fits = i < 64;
+        EXPECT_EQ(parse_manifest(with(R"("principals":[)" + sixty_five + "]")).has_value(), fits) << i;
+    }
+    const std::string a(64, 'a');
+    for (const std::string& list :
+         {std::string("{}"), std::string(R"("alice")"), std::string(R"(["alice"])"),
+          "[" + person("", a) + "]", "[" + person(std::string(65, 'x'), a) + "]",
+          "[" + person("a", a, "rsa") + "]", "[" + person("a", "0x" + a) + "]",
+          "[" + person("a", a.substr(2)) + "]", "[" + person("a", a, "ecdsa-p256-sha256") + "]",
+          "[" + person("a", "02" + std::string(128, 'c'), "ecdsa-p256-sha256") + "]",
+          "[" + person("a", a) + "," + person("a", std::string(64, 'b')) + "]",
+          "[" + person("a", a) + "," + person("b", a) + "]",
+          R"([{"id":"a","algorithm":"ed25519","public_key":")" + a + R"(","role":"x"}])",
+          R"([{"id":"a","public_key":")" + a + R"("}])"}) {
+        const auto manifest = parse_manifest(with(R"("principals":)" + list));
+        ASSERT_FALSE(manifest) << list;
+        EXPECT_EQ(manifest.error().code, Code::ManifestInvalid) << list;
+    }
+}
+
 TEST(OpenPolicy, its_literal_is_canonical) {
     json::Document document;
     const auto root = document.parse(policy::kOpenPolicy);

@@ -84,10 +84,10 @@ TEST_F(PostgresStore, a_server_that_may_lose_what_it_acknowledged_is_refused) {
 
 TEST_F(PostgresStore, refuses_other_schemas_and_a_password_on_the_command_line) {
     open_it();
-    server().execute("UPDATE " + schema() + ".redoubt_store SET version = 3");
+    server().execute("UPDATE " + schema() + ".redoubt_store SET version = 4");
     const auto newer = open_postgres_store(target_);
     ASSERT_FALSE(newer);
-    EXPECT_EQ(newer.error().context, "schema version 3");
+    EXPECT_EQ(newer.error().context, "schema version 4");
     server().execute("UPDATE " + schema() + ".redoubt_store SET version = 1");
     const auto older = open_postgres_store(target_);
     ASSERT_FALSE(older);
@@ -103,6 +103,18 @@ TEST_F(PostgresStore, refuses_other_schemas_and_a_password_on_the_command_line) 
     ASSERT_FALSE(unreadable);
     EXPECT_EQ(unreadable.error().describe().find("secret"), std::string::npos);
     EXPECT_EQ(code_of(open_postgres_store("postgresql://nobody@/none?host=/nonexistent")), Code::StoreFailed);
+}
+
+TEST_F(PostgresStore, a_schema_of_version_2_gets_counters_and_keeps_its_records) {
+    const Bytes key = key_record(key_id(1), 1);
+    ASSERT_TRUE(open_it()->put_key(key));
+    server().execute("DROP TABLE " + schema() + ".redoubt_counters");
+    server().execute("UPDATE " + schema() + ".redoubt_store SET version = 2");
+    const auto store = open_it();
+    EXPECT_EQ(store->get_key(key_id(1)).value(), key);
+    const Bytes counters = counter_record(counter_head(key_id(1), 1, 1, 0, 1));
+    ASSERT_TRUE(store->put_counters(counters));
+    EXPECT_EQ(open_it()->get_counters(key_id(1)).value(), counters);
 }
 
 TEST_F(PostgresStore, several_processes_may_open_a_new_schema_at_once) {

@@ -51,6 +51,9 @@ TEST_F(SecretsStore, names_its_secrets_as_documented) {
     EXPECT_EQ(stored("/keys/key-00000001000000000000000000000000"), key);
     EXPECT_EQ(stored("/vaults/vault-00000002000000000000000000000000"), vault);
     EXPECT_EQ(stored("/policies/44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"), policy);
+    const Bytes counters = counter_record(counter_head(key_id(1), 1, 1, 0, 1));
+    ASSERT_TRUE(store_->put_counters(counters));
+    EXPECT_EQ(stored("/counters/key-00000001000000000000000000000000"), counters);
     const Bytes changed = key_record(key_id(1), 1, 2);
     ASSERT_TRUE(store_->update_key(changed));
     const auto current = client_.get_current_version(name(key_id(1)), credentials_).value();

@@ -29,7 +29,7 @@ TEST(SqliteStore, is_a_write_ahead_log_with_its_schemas_version) {
     const Folder folder;
     const auto store = open(folder.file());
     EXPECT_EQ(execute(folder.file(), "PRAGMA journal_mode"), "wal");
-    EXPECT_EQ(execute(folder.file(), "PRAGMA user_version"), "2");
+    EXPECT_EQ(execute(folder.file(), "PRAGMA user_version"), "3");
     EXPECT_EQ(execute(folder.file(), "PRAGMA application_id"), std::to_string(0x52445354));
 }
 
@@ -52,19 +52,46 @@ TEST(SqliteStore, finds_its_lists_by_their_indices) {
 TEST(SqliteStore, refuses_other_schemas_and_other_programs_databases) {
     const Folder folder;
     ASSERT_TRUE(open(folder.file())->put_key(key_record(key_id(1), 1)));
-    execute(folder.file(), "PRAGMA user_version = 3");
+    execute(folder.file(), "PRAGMA user_version = 4");
     EXPECT_NE(open_sqlite_store(folder.file()).error().describe().find("newer"), std::string::npos);
     execute(folder.file(), "PRAGMA user_version = 1");
     const auto older = open_sqlite_store(folder.file());
     EXPECT_EQ(code_of(older), Code::StoreFailed);
     EXPECT_NE(older.error().describe().find("unreleased development version"), std::string::npos);
-    execute(folder.file(), "PRAGMA user_version = 2");
+    execute(folder.file(), "PRAGMA user_version = 3");
     EXPECT_EQ(all_keys(*open(folder.file())).size(), 1u);
 
     execute(folder.file("other.db"), "CREATE TABLE keys(id, created, record)");
     EXPECT_EQ(code_of(open_sqlite_store(folder.file("other.db"))), Code::StoreFailed);
     execute(folder.file("third.db"), "PRAGMA application_id = 7");
     EXPECT_EQ(code_of(open_sqlite_store(folder.file("third.db"))), Code::StoreFailed);
+}
+
+TEST(SqliteStore, a_file_of_version_2_gets_counters_and_keeps_its_records) {
+    const Folder folder;
+    const Bytes key = key_record(key_id(1), 1);
+    ASSERT_TRUE(open(folder.file())->put_key(key));
+    execute(folder.file(), "DROP TABLE counters");
+    execute(folder.file(), "PRAGMA user_version = 2");
+    const auto store = open(folder.file());
+    EXPECT_EQ(execute(folder.file(), "PRAGMA user_version"), "3");
+    EXPECT_EQ(store->get_key(key_id(1)).value(), key);
+    const Bytes counters = counter_record(counter_head(key_id(1), 1, 1, 0, 1));
+    ASSERT_TRUE(store->put_counters(counters));
+    EXPECT_EQ(open(folder.file())->get_counters(key_id(1)).value(), counters);
+}
+
+TEST(SqliteStore, damaged_counters_are_an_error_and_replaced_by_nothing) {
+    const Folder folder;
+    const auto store = open(folder.file());
+    for (std::uint32_t key = 1; key <= 2; ++key)
+        ASSERT_TRUE(store->put_counters(counter_record(counter_head(key_id(key), 1, 1, 0, 1))));
+    execute(folder.file(), "UPDATE counters SET record = (SELECT record FROM counters WHERE"
+                           " substr(id, 4, 1) = x'02')");
+    EXPECT_EQ(code_of(store->get_counters(key_id(1))), Code::StoreFailed);
+    EXPECT_EQ(code_of(store->put_counters(counter_record(counter_head(key_id(1), 1, 2, 0, 1)))),
+              Code::StoreFailed);
+    EXPECT_TRUE(store->get_counters(key_id(2)).value());
 }
 
 TEST(SqliteStore, refuses_names_that_are_no_files_of_its_own) {

@@ -33,6 +33,21 @@ inline crypto::SystemRandom& random() {
     return instance;
 }
 
+inline sealed::CounterHead counter_head(const sealed::KeyId& id, std::uint64_t term, std::uint64_t sequence,
+                                        std::uint64_t base, std::uint8_t owner) {
+    sealed::CounterHead head;
+    head.key = id;
+    head.term = term;
+    head.sequence = sequence;
+    head.base = base;
+    head.owner = {owner};
+    return head;
+}
+
+inline Bytes counter_record(const sealed::CounterHead& head, ByteView usage = {}) {
+    return sealed::seal_counters(Secret::copy_of(Bytes(32, 9)), head, usage, random());
+}
+
 // The id says its number, so that a test can tell records apart.
 inline sealed::KeyId key_id(std::uint32_t number) {
     sealed::KeyId id{};
@@ -90,8 +105,8 @@ inline std::vector<StoredKey> all_keys(Store& store, const KeyFilter& filter = {
     }
 }
 
-// Changes in an order that a test can repeat for itself: each key is put, changed, and every third deleted.
-// An interrupted run has done the acknowledged ones, and perhaps one more.
+// Changes in an order that a test can repeat for itself: each key is put, gets counters, is changed, and
+// every third deleted. An interrupted run has done the acknowledged ones, and perhaps one more.
 class Script {
   public:
     explicit Script(std::uint32_t first) : first_(first) {}
@@ -103,7 +118,8 @@ class Script {
         case 0:
             return store.put_key(key_record(key_id(key), key)).has_value();
         case 1:
-            return store.update_key(key_record(key_id(key), key, 2)).has_value();
+            return store.put_counters(counter_record(counter_head(key_id(key), 1, 1, 0, 1))) &&
+                   store.update_key(key_record(key_id(key), key, 2));
         case 2:
             return store.update_key(pending_record(key_id(key), key, 3, key % 3 == 0 ? 1 : 1'000))
                 .has_value();
@@ -130,6 +146,8 @@ class Script {
         for (const auto& key : all_keys(store)) {
             EXPECT_TRUE(sealed::open_key(vault_key(), key.record));
             EXPECT_EQ(store.get_key(key.head.id).value(), key.record);
+            // Its counters were put before its first change.
+            EXPECT_TRUE(key.head.revision == 1 || store.get_counters(key.head.id).value());
             out[static_cast<std::uint32_t>(key.head.created)] = key.head.revision;
         }
         return out;

@@ -15,6 +15,7 @@ namespace {
 constexpr UnixMs kNow = 1'760'000'000'000;
 const std::string kVault = "vault-00112233445566778899aabbccddeeff";
 const std::string kOther = "vault-ffeeddccbbaa99887766554433221100";
+const std::string kKey = "key-00112233445566778899aabbccddeeff";
 
 struct Person {
     std::string id;
@@ -62,14 +63,36 @@ struct Authorizations : testing::Test {
         return parsed.value();
     }
 
+    Authorization of(std::string operation) const {
+        Authorization out;
+        out.operation = std::move(operation);
+        out.manifest = manifest.digest();
+        out.not_after = kNow + 1000;
+        return out;
+    }
     Authorization create() const {
-        return {"vault-create", manifest.digest(), kNow + 1000, kVault, 7, {}, {}, {}};
+        Authorization out = of("vault-create");
+        out.vault_id = kVault;
+        out.epoch = 7;
+        return out;
     }
     Authorization move() const {
-        return {"vault-move", manifest.digest(), kNow + 1000, {}, 0, kVault, kOther, {}};
+        Authorization out = of("vault-move");
+        out.from = kVault;
+        out.to = kOther;
+        return out;
     }
     Authorization key_policy() const {
-        return {"key-policy", manifest.digest(), kNow + 1000, {}, 0, {}, {}, std::string(64, 'a')};
+        Authorization out = of("key-policy");
+        out.policy_digest = std::string(64, 'a');
+        return out;
+    }
+    Authorization policy_change() const {
+        Authorization out = of("policy-change");
+        out.key_id = kKey;
+        out.from_policy = std::string(64, 'a');
+        out.to_policy = std::string(64, 'b');
+        return out;
     }
     SignedAuthorization signed_by(const Authorization& what,
                                   std::initializer_list<const Person*> people) const {
@@ -123,10 +146,22 @@ TEST(AuthorizationDocument, has_the_text_that_its_format_states) {
               R"({"manifest":")" + manifest +
                   R"(","not_after":1760000000000,"operation":"key-policy","policy_digest":")" +
                   std::string(64, 'c') + R"(","redoubt_authorization":1})");
+
+    Authorization change = what;
+    change.operation = "policy-change";
+    change.key_id = kKey;
+    change.from_policy = std::string(64, 'd');
+    change.to_policy = std::string(64, 'e');
+    EXPECT_EQ(encode_authorization(change),
+              R"({"from_policy":")" + std::string(64, 'd') +
+                  R"(","key_id":"key-00112233445566778899aabbccddeeff","manifest":")" + manifest +
+                  R"(","not_after":1760000000000,"operation":"policy-change","redoubt_authorization":1,)"
+                  R"("to_policy":")" +
+                  std::string(64, 'e') + "\"}");
 }
 
 TEST_F(Authorizations, come_back_from_their_texts) {
-    for (Authorization what : {create(), move(), key_policy()}) {
+    for (Authorization what : {create(), move(), key_policy(), policy_change()}) {
         for (const UnixMs not_after : {UnixMs{0}, kNow, UnixMs{9007199254740991}}) {
             what.not_after = not_after;
             const auto parsed = parse_authorization(encode_authorization(what));
@@ -173,6 +208,13 @@ std::vector<std::vector<Member>> all_documents() {
          {"operation", R"("key-policy")"},
          {"policy_digest", '"' + std::string(64, 'b') + '"'},
          {"redoubt_authorization", "1"}},
+        {{"from_policy", '"' + std::string(64, 'b') + '"'},
+         {"key_id", '"' + kKey + '"'},
+         {"manifest", kManifestHex},
+         {"not_after", "1"},
+         {"operation", R"("policy-change")"},
+         {"redoubt_authorization", "1"},
+         {"to_policy", '"' + std::string(64, 'c') + '"'}},
     };
 }
 
@@ -189,8 +231,10 @@ TEST(AuthorizationDocument, needs_each_member_once_and_no_other) {
         // Members of other operations are no less unknown than those of none.
         for (const Member& extra :
              {Member{"a", "1"}, Member{"epoch", "0"}, Member{"from", '"' + kVault + '"'},
+              Member{"from_policy", '"' + std::string(64, 'b') + '"'}, Member{"key_id", '"' + kKey + '"'},
               Member{"policy_digest", '"' + std::string(64, 'b') + '"'}, Member{"to", '"' + kOther + '"'},
-              Member{"vault_id", '"' + kVault + '"'}, Member{"zzz", "null"}}) {
+              Member{"to_policy", '"' + std::string(64, 'd') + '"'}, Member{"vault_id", '"' + kVault + '"'},
+              Member{"zzz", "null"}}) {
             auto more = good;
             const auto at = std::find_if(more.begin(), more.end(),
                                          [&](const auto& member) { return member.name >= extra.name; });
@@ -239,9 +283,22 @@ TEST(AuthorizationDocument, refuses_values_out_of_their_ranges) {
     refused(documents[1], "from", no_vaults);
     refused(documents[1], "to", no_vaults);
     refused(documents[1], "to", {'"' + kVault + '"'}); // to where they are
-    refused(documents[2], "policy_digest",
-            {'"' + std::string(62, 'b') + '"', '"' + std::string(66, 'b') + '"',
-             '"' + std::string(64, 'B') + '"', R"("")", "1", "null"});
+    const std::initializer_list<std::string> no_digests = {'"' + std::string(62, 'b') + '"',
+                                                           '"' + std::string(66, 'b') + '"',
+                                                           '"' + std::string(64, 'B') + '"',
+                                                           "\"0x" + std::string(62, 'b') + '"',
+                                                           R"("")",
+                                                           "1",
+                                                           "null"};
+    refused(documents[2], "policy_digest", no_digests);
+    refused(documents[3], "from_policy", no_digests);
+    refused(documents[3], "to_policy", no_digests);
+    refused(documents[3], "to_policy", {'"' + std::string(64, 'b') + '"'}); // to what is in force
+    refused(documents[3], "key_id",
+            {R"("")", R"("key-")", R"("vault-00112233445566778899aabbccddeeff")",
+             R"("key-00112233445566778899AABBCCDDEEFF")", R"("key-00112233445566778899aabbccddee")",
+             R"("key-00112233445566778899aabbccddeeff00")", R"("key-0x112233445566778899aabbccddeeff")", "1",
+             "null"});
 }
 
 TEST(AuthorizationDocument, has_one_spelling) {
@@ -269,7 +326,7 @@ TEST(AuthorizationDocument, has_one_spelling) {
 }
 
 TEST_F(Authorizations, hold_when_an_owner_of_either_kind_signed) {
-    for (const Authorization& what : {create(), move(), key_policy()}) {
+    for (const Authorization& what : {create(), move(), key_policy(), policy_change()}) {
         for (const auto& people : {std::vector<const Person*>{&ada}, {&bob}, {&ada, &bob}, {&bob, &ada}}) {
             SignedAuthorization made{encode_authorization(what), {}};
             for (const auto* each : people)
@@ -359,7 +416,7 @@ TEST_F(Authorizations, are_signed_as_a_whole_and_for_this_purpose) {
         later.not_after += 1;
         auto other_vault = create();
         other_vault.vault_id = kOther;
-        for (const auto& what : {more, later, other_vault, move(), key_policy()}) {
+        for (const auto& what : {more, later, other_vault, move(), key_policy(), policy_change()}) {
             auto changed = made;
             changed.document = encode_authorization(what);
             EXPECT_EQ(refusal(changed), Code::Unauthorized) << changed.document;
@@ -375,6 +432,35 @@ TEST_F(Authorizations, are_signed_as_a_whole_and_for_this_purpose) {
         spelt.signatures = {sign(*who, spelt.document)};
         EXPECT_EQ(refusal(spelt), Code::Unauthorized);
     }
+}
+
+// Of a key's policy, whose owners are not the manifest's.
+TEST_F(Authorizations, of_a_change_of_policy_need_as_many_owners_as_the_policy_says) {
+    const Person carol = person("carol", true);
+    const std::vector<ManifestOwner> owners{bob.owner, eve.owner, carol.owner};
+    const auto check = [&](std::initializer_list<const Person*> people, std::size_t threshold,
+                           UnixMs now = kNow) {
+        const auto made = signed_by(policy_change(), people);
+        const auto checked = check_authorization(manifest, made, now, owners, threshold);
+        EXPECT_TRUE(!checked || *checked == policy_change());
+        return checked ? std::string("allowed") : std::string(code_name(checked.error().code));
+    };
+    EXPECT_EQ(check({&eve}, 1), "allowed");
+    EXPECT_EQ(check({&eve}, 2), "forbidden");
+    EXPECT_EQ(check({&bob, &eve}, 2), "allowed");
+    EXPECT_EQ(check({&carol, &eve, &bob}, 2), "allowed") << "more than it needs";
+    EXPECT_EQ(check({&carol, &eve}, 3), "forbidden");
+    EXPECT_EQ(check({&bob, &bob}, 2), "unauthorized") << "one owner, twice";
+    EXPECT_EQ(check({&bob, &ada}, 1), "unauthorized") << "the manifest's owner is none of the policy's";
+    EXPECT_EQ(check({}, 0), "unauthorized");
+    EXPECT_EQ(check({&bob, &eve}, 2, kNow + 1000), "forbidden") << "past its time";
+    auto wrong = signed_by(policy_change(), {&bob, &eve, &carol});
+    wrong.signatures[2].signature[63] ^= 1;
+    EXPECT_FALSE(check_authorization(manifest, wrong, kNow, owners, 2)) << "each that is given must be right";
+    const auto others =
+        check_authorization(manifest_of({&ada}, "9"), signed_by(policy_change(), {&bob}), kNow, owners, 1);
+    ASSERT_FALSE(others);
+    EXPECT_EQ(others.error().code, Code::Forbidden) << "under another manifest";
 }
 
 Result<SignedAuthorization> read(std::string_view text) {

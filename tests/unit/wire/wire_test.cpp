@@ -106,6 +106,7 @@ TEST(Messages, random_bytes_never_crash_the_decoders) {
         (void)decode_request(bytes);
         (void)decode_reply(bytes);
         (void)decode_credentials(bytes);
+        (void)decode_receipts_asked(bytes);
     }
 }
 
@@ -132,6 +133,132 @@ TEST(Messages, a_reply_survives_encoding) {
     needs.clear();
     encode_reply(needs, need);
     EXPECT_FALSE(decode_reply(needs)) << "a need without items says nothing";
+}
+
+constexpr ItemKind kKinds[] = {ItemKind::KeyRecord,   ItemKind::VaultRecord, ItemKind::ReferenceCiphertext,
+                               ItemKind::Credentials, ItemKind::Policy,      ItemKind::KeyIfAny,
+                               ItemKind::VaultIfAny,  ItemKind::KeyUpdate,   ItemKind::CountersIfAny,
+                               ItemKind::Counters,    ItemKind::Receipt,     ItemKind::ReceiptHead,
+                               ItemKind::ReceiptStart};
+
+TEST(Messages, items_of_every_kind_survive_encoding_and_of_no_other) {
+    const std::string chain("\x00\x01 not text \xff", 13);
+    std::uint8_t number = 0;
+    for (const ItemKind kind : kKinds) {
+        EXPECT_EQ(static_cast<std::uint8_t>(kind), ++number) << "the kinds' numbers are the format's";
+        const Bytes bytes = {1, 2, number};
+        Request request;
+        request.method = "POST";
+        request.items = {{kind, chain, bytes}, {kind, "", {}}};
+        Bytes encoded;
+        encode_request(encoded, request);
+        const auto decoded = decode_request(encoded);
+        ASSERT_TRUE(decoded) << int(number);
+        ASSERT_EQ(decoded->items.size(), 2u);
+        EXPECT_EQ(decoded->items[0].kind, kind);
+        EXPECT_EQ(decoded->items[0].name, chain);
+        EXPECT_EQ(to_bytes(decoded->items[0].bytes), bytes);
+        EXPECT_TRUE(decoded->items[1].bytes.empty());
+        Reply reply;
+        reply.records = {{kind, chain, bytes}};
+        Bytes answered;
+        encode_reply(answered, reply);
+        const auto back = decode_reply(answered);
+        ASSERT_TRUE(back) << int(number);
+        EXPECT_EQ(back->records[0].kind, kind);
+        EXPECT_EQ(back->records[0].name, chain);
+        EXPECT_EQ(back->records[0].bytes, bytes);
+        Reply need;
+        need.status = kNeeds;
+        need.needs = {{kind, "key-1"}};
+        Bytes asked;
+        encode_reply(asked, need);
+        const auto needs = decode_reply(asked);
+        ASSERT_TRUE(needs) << int(number);
+        EXPECT_EQ(needs->needs[0].kind, kind);
+    }
+    for (const int wrong : {0, number + 1, 0x80, 0xff}) {
+        const auto kind = static_cast<ItemKind>(wrong);
+        const Bytes bytes = {1};
+        Request request;
+        request.method = "POST";
+        request.items = {{kind, "a", bytes}};
+        Bytes encoded;
+        encode_request(encoded, request);
+        EXPECT_FALSE(decode_request(encoded)) << wrong;
+        Reply reply;
+        reply.records = {{kind, "a", bytes}};
+        encoded.clear();
+        encode_reply(encoded, reply);
+        EXPECT_FALSE(decode_reply(encoded)) << wrong;
+        reply.records.clear();
+        reply.status = kNeeds;
+        reply.needs = {{kind, "a"}};
+        encoded.clear();
+        encode_reply(encoded, reply);
+        EXPECT_FALSE(decode_reply(encoded)) << wrong;
+    }
+}
+
+TEST(Messages, a_reply_has_up_to_64_records_and_no_more) {
+    Reply reply;
+    for (std::size_t i = 0; i < kMaxRecords; ++i)
+        reply.records.push_back({ItemKind::Receipt, "c", {static_cast<std::uint8_t>(i)}});
+    Bytes encoded;
+    encode_reply(encoded, reply);
+    const auto decoded = decode_reply(encoded);
+    ASSERT_TRUE(decoded);
+    ASSERT_EQ(decoded->records.size(), kMaxRecords);
+    EXPECT_EQ(decoded->records[63].bytes, Bytes{63});
+    for (std::size_t size = 0; size < encoded.size(); ++size)
+        ASSERT_FALSE(decode_reply(ByteView(encoded).first(size))) << size;
+    encoded.push_back(0);
+    EXPECT_FALSE(decode_reply(encoded));
+    reply.records.push_back({ItemKind::Receipt, "c", {}});
+    encoded.clear();
+    encode_reply(encoded, reply);
+    EXPECT_FALSE(decode_reply(encoded));
+}
+
+TEST(Messages, what_is_asked_of_receipts_survives_encoding_and_has_one_spelling) {
+    ReceiptsAsked asked;
+    for (std::size_t i = 0; i < asked.chain.size(); ++i)
+        asked.chain[i] = static_cast<std::uint8_t>(i);
+    for (const std::optional<std::uint64_t> through :
+         {std::optional<std::uint64_t>(), std::optional<std::uint64_t>(0),
+          std::optional<std::uint64_t>(0x1122334455667788), std::optional<std::uint64_t>(UINT64_MAX)}) {
+        asked.through = through;
+        Bytes encoded;
+        encode_receipts_asked(encoded, asked);
+        EXPECT_EQ(encoded.size(), 16u + 1 + 8);
+        const auto decoded = decode_receipts_asked(encoded);
+        ASSERT_TRUE(decoded);
+        EXPECT_EQ(decoded->chain, asked.chain);
+        EXPECT_EQ(decoded->through, through);
+        for (std::size_t size = 0; size < encoded.size(); ++size)
+            EXPECT_FALSE(decode_receipts_asked(ByteView(encoded).first(size))) << size;
+        encoded.push_back(0);
+        EXPECT_FALSE(decode_receipts_asked(encoded));
+    }
+    Bytes odd(25);
+    EXPECT_TRUE(decode_receipts_asked(odd)) << "zeros: of no chain";
+    odd[24] = 1;
+    EXPECT_FALSE(decode_receipts_asked(odd)) << "a number that is none";
+    odd[16] = 1;
+    EXPECT_TRUE(decode_receipts_asked(odd));
+    odd[16] = 2;
+    EXPECT_FALSE(decode_receipts_asked(odd));
+}
+
+TEST(Frames, that_ask_for_receipts_are_taken) {
+    FrameReader reader;
+    feed(reader, frame(Kind::Receipts, 7, std::string(25, '\0')));
+    const auto next = reader.next();
+    ASSERT_TRUE(next && *next);
+    EXPECT_EQ((*next)->kind, Kind::Receipts);
+    FrameReader other;
+    feed(other, frame(static_cast<Kind>(10), 7, ""));
+    EXPECT_FALSE(other.next()) << "there is no kind 10";
 }
 
 TEST(Messages, credentials_survive_encoding_and_errors_drop_their_context) {

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Counts what keys with limits sign. A key's counters are counted by one enclave at a time: the record that
+// the store holds says by which, and until when no other may begin (the lease). What a request takes is
+// counted here before anything is signed, and the record that says so goes along with the answer: the gateway
+// stores it first. Thread-safe; requests for one key are counted one after the other.
+//
+// Within this table's life what was counted never grows less, whatever records it is shown.
+#pragma once
+
+#include "policy/usage.h"
+#include "sealed/counter_record.h"
+
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+
+namespace redoubt::enclave {
+
+class LimitTable {
+  public:
+    static constexpr std::size_t kMaxKeys = 16'384;
+    static constexpr UnixMs kLeaseMs = 5'000;
+
+    LimitTable(const ByteArray<8>& owner, crypto::Random& random) : owner_(owner), random_(random) {}
+
+    struct Outcome {
+        // The candidate that has room, by its index; its charges are taken.
+        std::optional<std::size_t> candidate;
+        Bytes record; // with it: to be stored before the answer is given
+        // Otherwise one of these:
+        bool need_record = false;              // the stored record has to be shown
+        std::optional<policy::NoRoom> no_room; // of the first candidate
+        // LimitsElsewhere; RecordInvalid; RecordStale (the store holds less than this enclave has seen);
+        // Overloaded; PolicyDenied (no candidates).
+        std::optional<Error> error;
+    };
+    // The first candidate with room decides; one without charges has room always. Only the first may do
+    // without counting, others wait until it is known that those before them have no room.
+    //
+    // `stored`: what the gateway sent along, empty where the store has none; nothing: not asked for yet.
+    // It may be shown unasked: after the store refused a record it has to be, so that this enclave learns
+    // that another one counts. `secret`: the key's private key or seed.
+    Outcome reserve(const sealed::KeyId& id, const Secret& secret,
+                    std::span<const policy::Candidate> candidates, std::optional<ByteView> stored,
+                    UnixMs now);
+
+    // What is counted now, sealed again, for an answer that takes nothing more. Nothing: not counted here.
+    std::optional<Bytes> record(const sealed::KeyId& id, const Secret& secret, UnixMs now);
+
+  private:
+    struct Counted {
+        std::mutex mutex;
+        policy::Usage usage;
+        sealed::CounterHead head; // of the last record made here, or shown; term 0: of none
+        bool ours = false;        // head.owner is this enclave, in a term that was begun here
+        UnixMs latest = 0;        // time that a request had
+    };
+    Status show(Counted& counted, const Secret& counter_key, const sealed::KeyId& id, ByteView stored,
+                UnixMs now) const;
+    std::shared_ptr<Counted> find(const sealed::KeyId& id, UnixMs now, bool& full);
+
+    ByteArray<8> owner_;
+    crypto::Random& random_;
+    std::mutex mutex_;
+    struct Hasher {
+        std::size_t operator()(const sealed::KeyId& id) const noexcept;
+    };
+    std::unordered_map<sealed::KeyId, std::shared_ptr<Counted>, Hasher> keys_;
+    std::size_t next_bucket_ = 0; // of keys_, where to look for one to forget
+};
+
+} // namespace redoubt::enclave
