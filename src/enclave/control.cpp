@@ -96,6 +96,8 @@ Status Enclave::install_manifest(ByteView payload) {
     keys_.set_limits(parsed.limits.key_cache_entries, std::int64_t{1000} * parsed.limits.key_cache_seconds);
     references_.set_limits(parsed.limits.key_cache_entries,
                            std::int64_t{1000} * parsed.limits.key_cache_seconds);
+    // After PCR16 is locked: the chain's document names the manifest, too.
+    REDOUBT_TRY(receipts_, ReceiptChain::create(attestor_, random_, module_id_));
     trust::Receipt started;
     started.time = clock_.now();
     started.decision = trust::Decision::Started;

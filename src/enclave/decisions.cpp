@@ -4,7 +4,10 @@
 
 #include "api/facts.h"
 #include "base/json.h"
+#include "crypto/hash.h"
 #include "policy/open_policy.h"
+
+#include <algorithm>
 
 namespace redoubt::enclave {
 
@@ -22,6 +25,13 @@ policy::PublicKey key_of(const trust::ManifestOwner& person) {
     return {person.algorithm == trust::OwnerAlgorithm::Ed25519 ? policy::KeyAlgorithm::Ed25519
                                                                : policy::KeyAlgorithm::EcdsaP256,
             person.public_key};
+}
+
+bool valid_host_name(std::string_view name) noexcept {
+    return name.size() <= 64 && std::ranges::all_of(name, [](char c) {
+               return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                      c == '.' || c == '_' || c == '-';
+           });
 }
 
 std::string principal_text(std::string_view id, const policy::PublicKey& key) {
@@ -79,8 +89,10 @@ Result<policy::Asker> Enclave::authenticate(const Asked& asked, const policy::Do
     const policy::RequestSignature& signature = asked.signature;
     if (!signature) {
         const std::string_view host = asked.message.principal.host_name;
+        if (!valid_host_name(host))
+            return fail(Code::BadRequest, "a host principal's name is 1 to 64 of A-Z a-z 0-9 . _ -");
         if (!host.empty())
-            asked.note.principal = "host:" + std::string(host.substr(0, 100));
+            asked.note.principal = "host:" + std::string(host);
         return policy::Asker{nullptr, host};
     }
     if (signature.keyid.starts_with(kSession)) {
@@ -92,8 +104,12 @@ Result<policy::Asker> Enclave::authenticate(const Asked& asked, const policy::Do
             return wrong_signature();
         const policy::Principal* known =
             document != nullptr ? document->find_principal(session->principal) : nullptr;
-        asked.note.principal = principal_text(
-            known != nullptr ? std::string_view(known->id) : std::string_view(), session->principal);
+        if (known == nullptr)
+            return fail(
+                Code::UnknownPrincipal,
+                "the key's policy does not name the session's principal; where the policy is open, do "
+                "not sign requests");
+        asked.note.principal = principal_text(known->id, session->principal);
         asked.note.known = true;
         return policy::Asker{&session->principal, {}};
     }
@@ -201,38 +217,53 @@ Enclave::Permit Enclave::permit(const Asked& asked, const OpenKey& key, const po
         return {};
 
     // What takes from a limit takes it once: the same request again, in its time, is the same signature.
-    const Secret& secret = key.seed.empty() ? key.private_key : key.seed;
+    // All paths of an HD key are counted together.
+    const Secret secret = !key.counter_secret.empty() ? key.counter_secret.clone()
+                          : key.seed.empty()          ? key.private_key.clone()
+                                                      : sealed::counter_key(key.seed, key.head.id);
     const auto rule_index = [&](const policy::Rule* rule) {
         return static_cast<std::uint16_t>(rule - judged->document->rules.data());
     };
     const std::string key_id = sealed::key_id_text(key.head.id);
+    // A nonce is the principal's for this key: what one key's policy allowed is nothing to another key.
     const Hash32 principal =
-        judged->asker.key != nullptr ? policy::principal_digest(*judged->asker.key) : Hash32{};
+        judged->asker.key != nullptr
+            ? crypto::sha256({ByteView(policy::principal_digest(*judged->asker.key)), key.head.id})
+            : Hash32{};
     ReplayTable::Entry entry;
     entry.request = *to_array<16>(ByteView(asked.digest).first(16));
     entry.policy = *to_array<8>(ByteView(judged->document->digest).first(8));
     entry.expires = asked.signature.expires;
+    const auto shown = asked.item(wire::ItemKind::CountersIfAny, key_id);
     if (judged->asker.key != nullptr) {
         if (const auto before = replays_.find(principal, asked.signature.nonce, asked.now)) {
             if (before->request != entry.request)
                 return {refusal({Code::NonceReused,
                                  "the signature's nonce was used for another request; use a fresh one"}),
                         {}};
-            for (const auto& candidate : candidates)
-                if (before->policy == entry.policy && before->rule == rule_index(candidate.rule))
-                    if (auto record = limits_.record(key.head.id, secret, asked.now)) {
-                        asked.note.rule = candidate.rule->name;
-                        asked.note.repeated = true;
-                        return {std::nullopt, {{wire::ItemKind::Counters, key_id, std::move(*record)}}};
-                    }
+            for (std::size_t i = 0; i < candidates.size(); ++i) {
+                if (before->policy != entry.policy || before->rule != rule_index(candidates[i].rule))
+                    continue;
+                // Nothing more is taken, but what was must be stored before this answer, too.
+                auto again = limits_.reserve(key.head.id, secret, std::span(candidates).subspan(i, 1), shown,
+                                             asked.now, LimitTable::Take::Nothing);
+                if (again.need_record)
+                    return {need(wire::ItemKind::CountersIfAny, key_id), {}};
+                if (again.error)
+                    return {refusal(*again.error), {}};
+                if (again.no_room)
+                    return {denied(*judged, &*again.no_room), {}};
+                asked.note.rule = candidates[i].rule->name;
+                asked.note.repeated = true;
+                return {std::nullopt, {{wire::ItemKind::Counters, key_id, std::move(again.record)}}};
+            }
         } else if (!replays_.has_room(principal, asked.now)) {
             return {refusal({Code::Overloaded,
                              "too many signed requests are remembered; let signatures expire sooner"}),
                     {}};
         }
     }
-    auto outcome = limits_.reserve(key.head.id, secret, candidates,
-                                   asked.item(wire::ItemKind::CountersIfAny, key_id), asked.now);
+    auto outcome = limits_.reserve(key.head.id, secret, candidates, shown, asked.now);
     if (outcome.need_record)
         return {need(wire::ItemKind::CountersIfAny, key_id), {}};
     if (outcome.error)
@@ -303,6 +334,8 @@ wire::Reply Enclave::receipts(ByteView payload) {
     const auto asked = wire::decode_receipts_asked(payload);
     if (!asked)
         return refusal(asked.error());
+    if (manifest() == nullptr)
+        return refusal({Code::ManifestMissing, "the enclave has no manifest yet; try again in a moment"});
     const auto& id = receipts_->id();
     const std::string name(reinterpret_cast<const char*>(id.data()), id.size());
     wire::Reply reply;

@@ -30,7 +30,6 @@ Status Enclave::start() {
     REDOUBT_TRY(probe_public_, curve_->public_key(probe_key_));
     session_private_ = random_.secret(32);
     REDOUBT_TRY(session_public_, crypto::x25519_public(session_private_));
-    REDOUBT_TRY(receipts_, ReceiptChain::create(attestor_, random_, module_id_));
     REDOUBT_TRY(auto recipient, options_.make_recipient());
     recipient_ = std::make_unique<crypto::RecipientKey>(std::move(recipient));
     REDOUBT_TRY(auto tls, net::TlsContext::client(options_.tls_roots_pem, {"http/1.1"},

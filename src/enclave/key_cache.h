@@ -17,8 +17,9 @@
 namespace redoubt::enclave {
 
 struct OpenKey {
-    Secret private_key; // of an HD key: the one at crypto::kDefaultHdPath
-    Secret seed;        // of an HD key; else empty
+    Secret private_key;    // of an HD key: the one at crypto::kDefaultHdPath
+    Secret seed;           // of an HD key; else empty
+    Secret counter_secret; // of a key below a seed: what its HD key's counters are sealed by; else empty
     crypto::PublicKey public_key;
     ethereum::Address address;
     sealed::KeyHead head;                           // of a vault key; default for reference keys

@@ -128,9 +128,6 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::ChangeKey
     KeyOrReply found = any_key(asked, operation.key_id);
     if (!found.key)
         return found.reply;
-    if (!operation.nonce.empty())
-        if (const auto status = attestor_.allow_change(); !status)
-            return refusal(status.error());
     wire::Reply change;
     std::shared_ptr<const OpenVault> vault;
     {
@@ -142,6 +139,10 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::ChangeKey
             return busy;
         if (auto allowed = permit(asked, *found.key, *api::facts_of(operation)); allowed.reply)
             return allowed.reply;
+        // Of those alone who may change the key: nobody else uses the budget up.
+        if (!operation.nonce.empty())
+            if (const auto status = attestor_.allow_change(); !status)
+                return refusal(status.error());
         const auto head =
             changed(found.key->head, operation, asked.now, manifest()->limits.deletion_wait_seconds);
         if (!head)

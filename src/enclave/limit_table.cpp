@@ -111,7 +111,7 @@ Status LimitTable::show(Counted& counted, const Secret& counter_key, const seale
 
 LimitTable::Outcome LimitTable::reserve(const sealed::KeyId& id, const Secret& secret,
                                         std::span<const policy::Candidate> candidates,
-                                        std::optional<ByteView> stored, UnixMs now) {
+                                        std::optional<ByteView> stored, UnixMs now, Take take) {
     Outcome out;
     if (!candidates.empty() && candidates.front().charges.empty()) {
         out.candidate = 0; // nothing is counted
@@ -133,6 +133,8 @@ LimitTable::Outcome LimitTable::reserve(const sealed::KeyId& id, const Secret& s
     // Requests get here in another order than they read the clock.
     now = counted->latest = std::max(now, counted->latest);
     const Secret counter_key = sealed::counter_key(secret, id);
+    const bool was_ours = counted->ours;
+    const sealed::CounterHead was = counted->head;
     if (stored) {
         const Status shown = show(*counted, counter_key, id, *stored, now);
         if (!shown) {
@@ -155,6 +157,13 @@ LimitTable::Outcome LimitTable::reserve(const sealed::KeyId& id, const Secret& s
             out.candidate = i;
             out.no_room.reset();
             return out;
+        }
+        // What was taken before may have been lost where another enclave has counted since: then it is taken
+        // anew.
+        if (take == Take::Nothing && was_ours && counted->ours && counted->head.term == was.term &&
+            counted->head.base == was.base) {
+            out.candidate = i;
+            break;
         }
         auto no_room = counted->usage.reserve(candidates[i].charges, now);
         if (!no_room) {
@@ -182,25 +191,6 @@ LimitTable::Outcome LimitTable::reserve(const sealed::KeyId& id, const Secret& s
     counted->head = next;
     counted->ours = true;
     return out;
-}
-
-std::optional<Bytes> LimitTable::record(const sealed::KeyId& id, const Secret& secret, UnixMs now) {
-    std::shared_ptr<Counted> counted;
-    {
-        const std::lock_guard lock(mutex_);
-        const auto found = keys_.find(id);
-        if (found == keys_.end())
-            return std::nullopt;
-        counted = found->second;
-    }
-    const std::lock_guard lock(counted->mutex);
-    now = counted->latest = std::max(now, counted->latest);
-    if (!counted->ours || counted->head.lease_until <= now || counted->head.sequence == UINT64_MAX)
-        return std::nullopt;
-    ++counted->head.sequence;
-    counted->head.lease_until = now + kLeaseMs;
-    return sealed::seal_counters(sealed::counter_key(secret, id), counted->head, counted->usage.encode(),
-                                 random_);
 }
 
 } // namespace redoubt::enclave

@@ -23,6 +23,8 @@ class LimitTable {
 
     LimitTable(const ByteArray<8>& owner, crypto::Random& random) : owner_(owner), random_(random) {}
 
+    // Nothing: what the request takes was taken before; the record goes along all the same.
+    enum class Take { Charges, Nothing };
     struct Outcome {
         // The candidate that has room, by its index; its charges are taken.
         std::optional<std::size_t> candidate;
@@ -41,11 +43,8 @@ class LimitTable {
     // It may be shown unasked: after the store refused a record it has to be, so that this enclave learns
     // that another one counts. `secret`: the key's private key or seed.
     Outcome reserve(const sealed::KeyId& id, const Secret& secret,
-                    std::span<const policy::Candidate> candidates, std::optional<ByteView> stored,
-                    UnixMs now);
-
-    // What is counted now, sealed again, for an answer that takes nothing more. Nothing: not counted here.
-    std::optional<Bytes> record(const sealed::KeyId& id, const Secret& secret, UnixMs now);
+                    std::span<const policy::Candidate> candidates, std::optional<ByteView> stored, UnixMs now,
+                    Take take = Take::Charges);
 
   private:
     struct Counted {

@@ -40,9 +40,10 @@ Secret import_key_of(const OpenVault& vault) {
                                as_bytes("redoubt import key v1"), 32);
 }
 
-// Of a reference key: the same ciphertext is adopted once. No client's token holds a '/'.
-sealed::KeyId adopted_id(ByteView ciphertext) {
-    return sealed::key_id_of_token("adopt/" + to_hex(crypto::sha256(ciphertext)));
+// Of a reference key: the same key is adopted once, whatever ciphertext it comes in. No client's token holds
+// a '/'.
+sealed::KeyId adopted_id(const ethereum::Address& address) {
+    return sealed::key_id_of_token("adopt/" + to_hex(address));
 }
 
 } // namespace
@@ -289,11 +290,10 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::AdoptKey&
     const KeyOrReply found = reference_key(asked, operation.secret_id);
     if (!found.key)
         return found.reply;
-    const auto stored = asked.item(wire::ItemKind::ReferenceCiphertext, operation.secret_id);
     asked.note.operation = "adopt-key";
     sealed::KeyHead head = head_of(operation.key);
     head.policy_digest = reference_policy_digest(found.key->address);
-    head.id = adopted_id(ciphertext_of(*stored));
+    head.id = adopted_id(found.key->address);
     head.flags = reference_may_sign_raw(found.key->address) ? sealed::kFlagRawSigning : 0;
     auto reply = make_key(asked, operation.key, head,
                           [&](const OpenVault&) -> Result<Secret> { return found.key->private_key.clone(); });

@@ -12,7 +12,9 @@ namespace redoubt::enclave {
 
 class PolicyCache {
   public:
-    static constexpr std::size_t kMaxDocuments = 1'024; // of at most policy::kMaxDocument bytes
+    static constexpr std::size_t kMaxDocuments = 1'024;
+    // Of their texts together; compiled, a document takes up to some 80 times its text.
+    static constexpr std::size_t kMaxText = 1 << 20;
 
     std::shared_ptr<const policy::Document> find(const Hash32& digest) const {
         const std::lock_guard lock(mutex_);
@@ -21,14 +23,19 @@ class PolicyCache {
     }
     void insert(std::shared_ptr<const policy::Document> document) {
         const std::lock_guard lock(mutex_);
-        if (documents_.size() >= kMaxDocuments)
+        const std::size_t size = document->canonical.size();
+        if (documents_.size() >= kMaxDocuments || text_ + size > kMaxText) {
             documents_.clear();
-        documents_.insert_or_assign(document->digest, std::move(document));
+            text_ = 0;
+        }
+        if (documents_.try_emplace(document->digest, document).second)
+            text_ += size;
     }
 
   private:
     mutable std::mutex mutex_;
     std::map<Hash32, std::shared_ptr<const policy::Document>> documents_;
+    std::size_t text_ = 0;
 };
 
 } // namespace redoubt::enclave

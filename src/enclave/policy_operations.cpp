@@ -24,7 +24,7 @@ std::vector<trust::ManifestOwner> owners_of(const policy::Document& document) {
 
 } // namespace
 
-// To whom the policy itself names, among principals or owners; the open policy to anyone.
+// To the principals that the policy itself names; the open policy to anyone.
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::ShowPolicy& operation) {
     const KeyOrReply found = any_key(asked, operation.key_id);
     if (!found.key)
@@ -81,9 +81,6 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::ChangePol
         return found.reply;
     asked.note.operation = "change-policy";
     asked.note.key_id = found.key->head.id;
-    if (!operation.nonce.empty())
-        if (const auto status = attestor_.allow_change(); !status)
-            return refusal(status.error());
     wire::Reply change;
     std::shared_ptr<const OpenVault> vault;
     {
@@ -114,6 +111,9 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::ChangePol
         if (asked.note.principal.size() > 128)
             asked.note.principal.resize(128);
         asked.note.known = true;
+        if (!operation.nonce.empty())
+            if (const auto status = attestor_.allow_change(); !status)
+                return refusal(status.error());
         // A policy that waits already has been seen by those who watch: no lower version takes its place.
         std::uint64_t least = present.version;
         if (key.policy_until != 0) {

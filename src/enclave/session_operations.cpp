@@ -63,8 +63,13 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::OpenSessi
         return refusal({Code::Unauthorized, "a session is opened by a request that its principal has signed: "
                                             "keyid must be the principal's id"});
     std::shared_ptr<const Session> none;
-    if (const auto asker = authenticate(asked, key.policy.get(), none); !asker)
+    const auto asker = authenticate(asked, key.policy.get(), none);
+    if (!asker)
         return refusal(asker.error());
+    // Whatever the ids say: the session is whose key has signed, by itself.
+    if (none || asker->key == nullptr || *asker->key != principal->key)
+        return refusal({Code::Unauthorized,
+                        "a session is opened by its principal's own signature, not by another session's"});
     if (operation.expires <= asked.now || operation.expires > asked.now + Sessions::kLongestMs)
         return refusal({Code::InvalidField, "a session's expires must be in the next 24 hours"});
     auto secret =

@@ -73,7 +73,8 @@ Result<std::shared_ptr<const OpenKey>> Enclave::derive(const OpenKey& seed,
     REDOUBT_TRY(key->private_key, crypto::derive_hd_key(*curve_, seed.seed, path));
     REDOUBT_TRY(key->public_key, curve_->public_key(key->private_key));
     key->address = ethereum::address_of(key->public_key);
-    key->seed = seed.seed.clone(); // its counters are the whole key's, sealed under that
+    // Its counters are the whole key's, sealed by a secret of the seed.
+    key->counter_secret = sealed::counter_key(seed.seed, seed.head.id);
     key->head = seed.head;
     key->policy = seed.policy;
     key->policy_until = seed.policy_until;

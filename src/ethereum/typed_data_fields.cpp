@@ -157,18 +157,21 @@ std::optional<TypedDataFields::Atom> TypedDataFields::atom(const Place& at) cons
     const FieldType& type = type_of(at);
     if (at.arrays > 0 || type.kind == Kind::Struct)
         return std::nullopt;
+    Atom out;
+    out.kind = kind_of(type.kind);
+    // Of these two the word is a hash of the whole value.
+    if (type.kind == Kind::String) {
+        out.bytes = to_bytes(at.value.text());
+        return out;
+    }
+    if (type.kind == Kind::Bytes) {
+        out.bytes = from_hex0x(at.value.text()).value_or(Bytes());
+        return out;
+    }
     const auto word = encode_value(type, at.value);
     if (!word)
         return std::nullopt;
-    Atom out;
-    out.kind = kind_of(type.kind);
     switch (type.kind) {
-    case Kind::String:
-        out.bytes = to_bytes(at.value.text());
-        break;
-    case Kind::Bytes:
-        out.bytes = from_hex0x(at.value.text()).value_or(Bytes());
-        break;
     case Kind::FixedBytes:
         out.bytes = to_bytes(ByteView(*word).first(type.size));
         break;

@@ -439,7 +439,8 @@ void EnclavePool::ask_receipts(Member& member) {
     // A chain whose start the log does not have is asked for from its beginning.
     if (setup_.receipts == nullptr || setup_.receipts->started(member.chain)) {
         asked.chain = member.chain;
-        asked.through = setup_.receipts != nullptr ? setup_.receipts->through(member.chain) : member.discarded;
+        asked.through =
+            setup_.receipts != nullptr ? setup_.receipts->through(member.chain) : member.discarded;
     }
     member.link->send(
         wire::Kind::Receipts, [&](Bytes& out) { wire::encode_receipts_asked(out, asked); },

@@ -78,6 +78,12 @@ Result<std::vector<Principal>> read_principals(const json::Value& list, std::siz
         REDOUBT_TRY(principal.id, read_id(entry, "id", here));
         if (principal.id == "anyone" || principal.id == "host")
             return refuse("policy: \"anyone\" and \"host\" have a meaning in rules: choose another id", here);
+        // A keyid that begins so names a session (docs/signing-requests.md).
+        if (principal.id.starts_with("session-"))
+            return refuse(
+                "policy: an id that begins with \"session-\" would be taken for a session's: choose "
+                "another one",
+                here);
         REDOUBT_TRY(principal.key, read_public_key(entry, here));
         for (const Principal& other : out)
             if (other.id == principal.id || other.key == principal.key)

@@ -63,6 +63,10 @@ struct Verdict {
     bool allowed() const noexcept { return denied_by == nullptr && !candidates.empty(); }
 };
 
+// Values that one evaluation looks at, 64 bytes of a text or of bytes counting as one. Beyond, what a
+// condition asks for is unreadable: no allow rule holds any more, and every deny rule does.
+inline constexpr std::size_t kMaxWork = 131'072;
+
 Verdict evaluate(const Document& document, const Facts& facts);
 
 } // namespace redoubt::policy

@@ -132,15 +132,11 @@ bool Pattern::matches(std::string_view value) const noexcept {
     const auto bit = [](std::size_t i) { return i < 64 ? std::uint64_t{1} << i : 0; };
     bool done = size_ == 0;
     std::uint64_t at = bit(0);
-    // Skips optional elements, one of each row of them at a time.
+    // Skips optional elements: in the sum of a row of ones and a one in it, the carry runs to the row's end.
     const auto skip = [&](std::uint64_t positions, bool& end) {
-        for (std::uint64_t more = positions & optional_; more != 0;) {
-            end = end || (size_ == 64 && (more >> 63) != 0);
-            more = (more << 1) & ~positions;
-            positions |= more;
-            more &= optional_;
-        }
-        return positions;
+        const std::uint64_t in_rows = positions & optional_, sum = optional_ + in_rows;
+        end = end || sum < in_rows;
+        return positions | (sum ^ optional_);
     };
     at = skip(at, done);
     for (const char c : value) {

@@ -3,17 +3,26 @@
 
 #include "base/utf8.h"
 
+#include <algorithm>
+
 namespace redoubt::policy {
 
 namespace {
 
+constexpr std::size_t kBytesPerStep = 64; // of a text or bytes, that cost about as much as a number
+
 class TestJudge final : public Judge {
   public:
-    explicit TestJudge(const Test& test) noexcept : test_(test) {}
-    Truth judge(const Atom& atom) noexcept override { return test_.check(atom); }
+    TestJudge(const Test& test, std::size_t& work) noexcept : test_(test), work_(work) {}
+    Truth judge(const Atom& atom) noexcept override {
+        const std::size_t cost = 1 + atom.bytes.size() / kBytesPerStep;
+        work_ -= std::min(work_, cost);
+        return work_ == 0 ? Truth::Unreadable : test_.check(atom);
+    }
 
   private:
     const Test& test_;
+    std::size_t& work_;
 };
 
 class AmountJudge final : public Judge {
@@ -58,7 +67,9 @@ Truth judge_bool(Judge& judge, bool value) {
 }
 
 Truth RequestFields::check(const Condition& condition, bool deny) {
-    TestJudge judge(condition.test);
+    if (work_ == 0)
+        return Truth::Unreadable;
+    TestJudge judge(condition.test, work_);
     return read(condition.field, judge, deny);
 }
 

@@ -51,7 +51,8 @@ class RequestFields {
     const Facts& facts_;
     std::vector<Call> calls_; // by index in Document::Functions
     std::optional<ethereum::TypedDataFields> typed_data_;
-    std::optional<bool> text_; // whether the message is UTF-8
+    std::size_t work_ = kMaxWork; // that may yet be done
+    std::optional<bool> text_;    // whether the message is UTF-8
 };
 
 // Parts of read(), by where the value is.

@@ -460,7 +460,7 @@ TEST(AgreedSessions, are_nobody_to_a_policy_that_does_not_name_their_principal) 
     service.host = "ops";
     const auto refused =
         service.post(key_path(foreign, "sign-message"), kMessage, by_session(name, session.key));
-    EXPECT_EQ(code(refused), "policy_denied");
+    EXPECT_EQ(code(refused), "unknown_principal");
     EXPECT_TRUE(decision(refused).is_null()) << refused.body;
     EXPECT_TRUE(
         is_signed(service.post(key_path(mine, "sign-message"), kMessage, by_session(name, session.key))));
@@ -471,6 +471,34 @@ TEST(AgreedSessions, are_nobody_to_a_policy_that_does_not_name_their_principal) 
     EXPECT_TRUE(
         is_signed(service.post(key_path(renamed, "sign-message"), kMessage, by_session(name, session.key))));
     EXPECT_EQ(service.last_receipt().principal.substr(0, 13), "key:treasury:");
+}
+
+TEST(AgreedSessions, are_not_to_be_had_by_a_principal_that_is_called_as_one) {
+    Service service;
+    // Whoever may write a policy could else name another's key by the id of a session of his own.
+    const std::string id = "session-" + std::string(48, '0');
+    const auto refused =
+        service.post("/v1/keys", R"({"policy":{"redoubt_policy":1,"principals":[{"id":")" + id + "\"" +
+                                     alice().entry().substr(13) + R"(],"rules":[)" +
+                                     rule("r", "allow", "[\"" + id + "\"]", R"(["sign-message"])") + "]}}");
+    EXPECT_EQ(code(refused), "invalid_field") << refused.body;
+}
+
+TEST(LimitsOfHdKeys, count_all_paths_together_across_leases) {
+    Service service;
+    const std::string id =
+        service.create_with(policy_of(rule("few", "allow", R"(["alice"])", R"(["sign-message"])",
+                                           R"(,"limits":[{"name":"two","window_seconds":3600,"count":2}])")),
+                            R"(,"hd":true)");
+    const auto at = [&](const std::string& path) {
+        return service.post(key_path(id, "sign-message"), R"({"text":"m","path":")" + path + "\"}",
+                            by(alice()));
+    };
+    EXPECT_TRUE(is_signed(at("m/44'/60'/0'/0/1")));
+    service.wait(6'000); // longer than a lease: the record is read again
+    EXPECT_TRUE(is_signed(at("m/44'/60'/0'/0/2")));
+    service.wait(6'000);
+    EXPECT_EQ(code(service.post(key_path(id, "sign-message"), kMessage, by(alice()))), "limit_reached");
 }
 
 TEST(AgreedSessions, are_opened_by_their_principal_alone_with_the_offers_challenge_once) {

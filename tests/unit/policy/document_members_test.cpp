@@ -83,6 +83,7 @@ TEST(PolicyMembers, principals_and_owners_are_keys_that_are_named_once) {
         {with("\"principals\":[" + principal("a b") + "]"), "principals[0].id"},
         {with("\"principals\":[" + principal("host") + "]"), "principals[0]"},
         {with("\"principals\":[" + principal("anyone") + "]"), "principals[0]"},
+        {with("\"principals\":[" + principal("session-1") + "]"), "principals[0]"},
         {with("\"principals\":[" + principal("a", kKey, "ES256") + "]"), "principals[0].algorithm"},
         {with("\"principals\":[" + principal("a", kKey + "aa") + "]"), "principals[0].public_key"},
         {with("\"principals\":[" + principal("a", std::string(64, 'A')) + "]"), "principals[0].public_key"},
