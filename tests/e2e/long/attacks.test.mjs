@@ -169,7 +169,7 @@ test("nobody signs in another's name: not with another key, another algorithm, o
   const other = person("bot"), elsewhere = await makeKey(ready, policy({ principals: [other.entry, desk.entry] }));
   refused("the other key's bot", await send(ready, pays(elsewhere)), 401, "signature_invalid");
   assert.equal((await send(ready, pays(elsewhere, other.by))).status, 200);
-  refused("a session's principal is its key, not its name", await send(ready, pays(elsewhere, session.by)), 403, "policy_denied");
+  refused("a session's principal is its key, not its name", await send(ready, pays(elsewhere, session.by)), 401, "unknown_principal");
   await logged();
 });
 
@@ -197,10 +197,13 @@ test("a request that changes a key is good once, and for the enclave whose chall
 test("the host's word makes nobody a principal", async () => {
   const [enclave] = enclaves, key = await hostsKey(enclave), { records } = key;
   const pay = unsigned("POST", target(key, "sign-transaction"), payment()), note = unsigned("POST", target(key, "sign-message"), { text: "note" });
-  for (const hostName of ["", "bot", "desk", "key:bot", "ops", "anyone", "host", bot.publicKey.bytes.toString("hex")])
+  for (const hostName of ["", "bot", "desk", "ops", "anyone", "host", bot.publicKey.bytes.toString("hex")])
     refused(`the host says ${hostName}`, await direct(enclave, pay, { hostName, records }), 403, "policy_denied");
-  for (const hostName of ["", "desk", "Ops", "ops ", "ops\0", "host:ops", "host"])
+  for (const hostName of ["", "desk", "Ops", "host"])
     refused(`the host says ${hostName}`, await direct(enclave, note, { hostName, records }), 403, "policy_denied");
+  // What is no name is nobody's.
+  for (const hostName of ["key:bot", "ops ", "ops\0", "host:ops"])
+    refused(`the host says ${hostName}`, await direct(enclave, note, { hostName, records }), 400, "bad_request");
   // Where the policy trusts the host's word, it does so for that name and for unsigned requests.
   const answer = await direct(enclave, note, { hostName: "ops", records });
   assert.deepEqual([answer.status, answer.body.rule], [200, "notes"], answer.text);

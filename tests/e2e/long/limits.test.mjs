@@ -80,12 +80,20 @@ async function full(key, used) {
     assert.equal(answer.body.decision.used, String(used));
   }
 }
+// One that was killed has another process by now, or will have: the ready file is read anew until it is there.
 async function connected() {
-  return Promise.all(system.ready().pids.enclaves.map(async (pid) => ({ pid, enclave: await until("the enclave listens", () => Enclave.connect(socketOf(pid)).catch(() => undefined)) })));
+  return Promise.all(system.ready().pids.enclaves.map((_, index) => until("the enclave listens", async () => {
+    const pid = system.ready().pids.enclaves[index];
+    try {
+      return { pid, enclave: await Enclave.connect(socketOf(pid)) };
+    } catch {
+      return undefined;
+    }
+  })));
 }
 // The process of the enclave that counts for a key. Who allowed a request before repeats it, and takes nothing for it; of those that
 // began at the same time, one has gone on.
-async function counting(request) {
+async function countingNow(request) {
   const { method, target: path, authority, headers, body } = request;
   const answers = await Promise.all((await connected()).map(async ({ pid, enclave }) => {
     const { status, records } = await enclave.ask({ method, authority, target: path, headers, body });
@@ -94,9 +102,10 @@ async function counting(request) {
     return { pid, status, order: record ? [record.readBigUInt64BE(22), record.readBigUInt64BE(30)] : [0n, 0n] };
   }));
   const [{ pid, status }] = answers.sort(({ order: [a, b] }, { order: [c, d] }) => (a !== c ? (a > c ? -1 : 1) : b > d ? -1 : 1));
-  assert.equal(status, 200, "none counts");
-  return pid;
+  return status === 200 ? pid : undefined;
 }
+// While one takes over, none counts.
+const counting = (request) => until("an enclave counts", () => countingNow(request), 15_000);
 const killed = async (pid) => {
   process.kill(pid, "SIGKILL");
   await until("it is gone", () => !alive(pid), 10_000);
@@ -208,7 +217,7 @@ test("when the enclave that counts is killed, another goes on where it was, and 
   const key = await makeKey(ready, few(most)), began = Date.now();
   let kills = 0, killing = Promise.resolve();
   const run = await flood(key, payments(requests), { each: (state) => {
-    if (state.signed.size < most * 0.3 * (kills + 1) || kills === 2) return;
+    if (state.signed.size < most * 0.3 * (kills + 1) || kills === 1) return;
     ++kills;
     const { last } = state;
     killing = killing.then(async () => killed(await counting(last)));
@@ -217,7 +226,7 @@ test("when the enclave that counts is killed, another goes on where it was, and 
   await killing;
   ready = system.ready();
   t.diagnostic(`${kills} kills: ${run.signed.size} of ${most} in ${Date.now() - began} ms; asked again ${run.later}, lost ${run.lost}`);
-  assert.equal(kills, 2);
+  assert.equal(kills, 1);
   assert.ok(run.signed.size <= most, String(run.signed.size));
   assert.ok(run.signed.size >= most - kills * inFlight, `what was counted and not answered is under way at most: ${run.signed.size}`);
   await full(key, most);
