@@ -225,18 +225,17 @@ Enclave::Permit Enclave::permit(const Asked& asked, const OpenKey& key, const po
         return static_cast<std::uint16_t>(rule - judged->document->rules.data());
     };
     const std::string key_id = sealed::key_id_text(key.head.id);
-    // A nonce is the principal's for this key: what one key's policy allowed is nothing to another key.
     const Hash32 principal =
-        judged->asker.key != nullptr
-            ? crypto::sha256({ByteView(policy::principal_digest(*judged->asker.key)), key.head.id})
-            : Hash32{};
+        judged->asker.key != nullptr ? policy::principal_digest(*judged->asker.key) : Hash32{};
+    // A nonce is used up for one key: what its policy allowed is nothing to another key.
+    const std::string nonce = key_id + "/" + std::string(asked.signature.nonce);
     ReplayTable::Entry entry;
     entry.request = *to_array<16>(ByteView(asked.digest).first(16));
     entry.policy = *to_array<8>(ByteView(judged->document->digest).first(8));
     entry.expires = asked.signature.expires;
     const auto shown = asked.item(wire::ItemKind::CountersIfAny, key_id);
     if (judged->asker.key != nullptr) {
-        if (const auto before = replays_.find(principal, asked.signature.nonce, asked.now)) {
+        if (const auto before = replays_.find(principal, nonce, asked.now)) {
             if (before->request != entry.request)
                 return {refusal({Code::NonceReused,
                                  "the signature's nonce was used for another request; use a fresh one"}),
@@ -244,9 +243,11 @@ Enclave::Permit Enclave::permit(const Asked& asked, const OpenKey& key, const po
             for (std::size_t i = 0; i < candidates.size(); ++i) {
                 if (before->policy != entry.policy || before->rule != rule_index(candidates[i].rule))
                     continue;
-                // Nothing more is taken, but what was must be stored before this answer, too.
+                // Nothing more is taken, unless what was has been lost; it must be stored before this answer,
+                // too.
+                const LimitTable::Taken taken{before->term, before->base};
                 auto again = limits_.reserve(key.head.id, secret, std::span(candidates).subspan(i, 1), shown,
-                                             asked.now, LimitTable::Take::Nothing);
+                                             asked.now, taken);
                 if (again.need_record)
                     return {need(wire::ItemKind::CountersIfAny, key_id), {}};
                 if (again.error)
@@ -254,7 +255,13 @@ Enclave::Permit Enclave::permit(const Asked& asked, const OpenKey& key, const po
                 if (again.no_room)
                     return {denied(*judged, &*again.no_room), {}};
                 asked.note.rule = candidates[i].rule->name;
-                asked.note.repeated = true;
+                asked.note.repeated = again.taken == taken;
+                if (!asked.note.repeated) {
+                    entry.rule = before->rule;
+                    entry.term = again.taken.term;
+                    entry.base = again.taken.base;
+                    replays_.insert(principal, nonce, entry, asked.now);
+                }
                 return {std::nullopt, {{wire::ItemKind::Counters, key_id, std::move(again.record)}}};
             }
         } else if (!replays_.has_room(principal, asked.now)) {
@@ -276,7 +283,9 @@ Enclave::Permit Enclave::permit(const Asked& asked, const OpenKey& key, const po
         return {};
     if (judged->asker.key != nullptr) {
         entry.rule = rule_index(chosen.rule);
-        replays_.insert(principal, asked.signature.nonce, entry, asked.now);
+        entry.term = outcome.taken.term;
+        entry.base = outcome.taken.base;
+        replays_.insert(principal, nonce, entry, asked.now);
     }
     return {std::nullopt, {{wire::ItemKind::Counters, key_id, std::move(outcome.record)}}};
 }

@@ -101,7 +101,9 @@ Status LimitTable::show(Counted& counted, const Secret& counter_key, const seale
     if (opened.head.term == UINT64_MAX)
         return fail(Code::RecordInvalid, "the record of counters has no next term; restore another one");
     if (not_begun) {
-        head.base = opened.head.sequence;
+        // A term only grows in the store: a record with less is one that was read earlier. What was counted
+        // on that may have been lost since.
+        head.base = std::max(head.base, opened.head.sequence);
     } else {
         head = opened.head;
         counted.ours = false;
@@ -111,7 +113,8 @@ Status LimitTable::show(Counted& counted, const Secret& counter_key, const seale
 
 LimitTable::Outcome LimitTable::reserve(const sealed::KeyId& id, const Secret& secret,
                                         std::span<const policy::Candidate> candidates,
-                                        std::optional<ByteView> stored, UnixMs now, Take take) {
+                                        std::optional<ByteView> stored, UnixMs now,
+                                        std::optional<Taken> before) {
     Outcome out;
     if (!candidates.empty() && candidates.front().charges.empty()) {
         out.candidate = 0; // nothing is counted
@@ -133,8 +136,6 @@ LimitTable::Outcome LimitTable::reserve(const sealed::KeyId& id, const Secret& s
     // Requests get here in another order than they read the clock.
     now = counted->latest = std::max(now, counted->latest);
     const Secret counter_key = sealed::counter_key(secret, id);
-    const bool was_ours = counted->ours;
-    const sealed::CounterHead was = counted->head;
     if (stored) {
         const Status shown = show(*counted, counter_key, id, *stored, now);
         if (!shown) {
@@ -158,10 +159,7 @@ LimitTable::Outcome LimitTable::reserve(const sealed::KeyId& id, const Secret& s
             out.no_room.reset();
             return out;
         }
-        // What was taken before may have been lost where another enclave has counted since: then it is taken
-        // anew.
-        if (take == Take::Nothing && was_ours && counted->ours && counted->head.term == was.term &&
-            counted->head.base == was.base) {
+        if (before && counted->ours && *before == Taken{next.term, next.base}) {
             out.candidate = i;
             break;
         }
@@ -188,6 +186,7 @@ LimitTable::Outcome LimitTable::reserve(const sealed::KeyId& id, const Secret& s
     ++next.sequence;
     next.lease_until = now + kLeaseMs;
     out.record = sealed::seal_counters(counter_key, next, usage, random_);
+    out.taken = {next.term, next.base};
     counted->head = next;
     counted->ours = true;
     return out;

@@ -23,12 +23,17 @@ class LimitTable {
 
     LimitTable(const ByteArray<8>& owner, crypto::Random& random) : owner_(owner), random_(random) {}
 
-    // Nothing: what the request takes was taken before; the record goes along all the same.
-    enum class Take { Charges, Nothing };
+    // Where a request's charges were counted. They are counted as long as this enclave counts in that term,
+    // on that record of the term before: when another one has counted in between they may be lost.
+    struct Taken {
+        std::uint64_t term = 0, base = 0;
+        bool operator==(const Taken&) const = default;
+    };
     struct Outcome {
         // The candidate that has room, by its index; its charges are taken.
         std::optional<std::size_t> candidate;
         Bytes record; // with it: to be stored before the answer is given
+        Taken taken;  // with it, where there were charges
         // Otherwise one of these:
         bool need_record = false;              // the stored record has to be shown
         std::optional<policy::NoRoom> no_room; // of the first candidate
@@ -41,10 +46,12 @@ class LimitTable {
     //
     // `stored`: what the gateway sent along, empty where the store has none; nothing: not asked for yet.
     // It may be shown unasked: after the store refused a record it has to be, so that this enclave learns
-    // that another one counts. `secret`: the key's private key or seed.
+    // that another one counts. `secret`: the key's private key or seed. `before`: of the same request's
+    // earlier reservation, of the one candidate given; where that still counts nothing more is taken (the
+    // outcome's `taken` is the same then), and the record goes along all the same.
     Outcome reserve(const sealed::KeyId& id, const Secret& secret,
                     std::span<const policy::Candidate> candidates, std::optional<ByteView> stored, UnixMs now,
-                    Take take = Take::Charges);
+                    std::optional<Taken> before = std::nullopt);
 
   private:
     struct Counted {

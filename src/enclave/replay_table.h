@@ -21,9 +21,10 @@ class ReplayTable {
     static constexpr std::size_t kMaxEntries = 262'144;
 
     struct Entry {
-        ByteArray<16> request{}; // of the request's digest, its first bytes
-        ByteArray<8> policy{};   // of the policy's digest
-        std::uint16_t rule = 0;  // index of the rule that allowed it
+        ByteArray<16> request{};          // of the request's digest, its first bytes
+        ByteArray<8> policy{};            // of the policy's digest
+        std::uint16_t rule = 0;           // index of the rule that allowed it
+        std::uint64_t term = 0, base = 0; // LimitTable::Taken: where it was counted
         UnixMs expires = 0;
     };
     std::optional<Entry> find(const Hash32& principal, std::string_view nonce, UnixMs now);

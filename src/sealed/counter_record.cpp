@@ -86,7 +86,7 @@ bool may_follow(const std::optional<CounterHead>& stored, const CounterHead& nex
     if (stored->key != next.key)
         return false;
     if (stored->term == next.term)
-        return stored->owner == next.owner && stored->sequence < next.sequence;
+        return stored->owner == next.owner && stored->base <= next.base && stored->sequence < next.sequence;
     // Written so that nothing overflows: the last term has no next one.
     return stored->term < next.term && next.term - stored->term == 1 && next.base == stored->sequence;
 }

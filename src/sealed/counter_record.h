@@ -25,8 +25,8 @@ struct CounterHead {
 };
 
 // May `next` take the place of `stored`? The store's rule; nothing stored: term 1, base 0. A term is one
-// enclave's: a record of the same term and another owner never follows. The first record of a term that
-// reaches the store need not be the first that was made.
+// enclave's: a record of the same term and another owner, or on a lower base, never follows. The first record
+// of a term that reaches the store need not be the first that was made.
 bool may_follow(const std::optional<CounterHead>& stored, const CounterHead& next) noexcept;
 // Is what `earlier` counts in `stored`, so that it need not be stored any more? The same enclave's, of the
 // same term, on the same base, and of the same or a later sequence. On another base it is not: between the

@@ -159,6 +159,7 @@ TEST(CounterRecord, the_next_of_its_term_or_the_first_of_the_next_term_on_the_sa
     EXPECT_TRUE(may_follow(stored, head(3, 100, 6, 1)));
     EXPECT_FALSE(may_follow(stored, head(3, 7, 5, 1)));
     EXPECT_FALSE(may_follow(stored, head(3, 6, 5, 1)));
+    EXPECT_FALSE(may_follow(stored, head(3, 8, 4, 1))); // nor does a base go back
     EXPECT_FALSE(may_follow(stored, head(3, 8, 5, 2))); // a term is one enclave's
     // The next term.
     EXPECT_TRUE(may_follow(stored, head(4, 1, 7, 2)));
