@@ -167,6 +167,12 @@ Result<trust::AuditOptions> audit_options(AuditCommandOptions& options) {
         auto ids = trust::attested_module_ids(text);
         if (!ids)
             return fail(ids.error().code, ids.error().text, path + " " + ids.error().context);
+        // Or a file of another kind would look as if it had been compared with the log.
+        if (ids->empty())
+            return fail(Code::Usage,
+                        "the file names no enclave that KMS has answered, so nothing can be "
+                        "compared with it: give CloudTrail's records of the KMS key",
+                        path);
         out.module_ids.insert(out.module_ids.end(), ids->begin(), ids->end());
     }
     return out;

@@ -444,7 +444,7 @@ void EnclavePool::ask_receipts(Member& member) {
     }
     member.link->send(
         wire::Kind::Receipts, [&](Bytes& out) { wire::encode_receipts_asked(out, asked); },
-        [this, &member](const Result<wire::Reply>& reply) {
+        [this, &member, had = asked.through](const Result<wire::Reply>& reply) {
             member.asking_receipts = false;
             if (!status_of(reply))
                 return;
@@ -463,8 +463,14 @@ void EnclavePool::ask_receipts(Member& member) {
             }
             if (setup_.receipts == nullptr)
                 return;
+            const bool stood_still = setup_.receipts->through(member.chain) == had;
             take_receipts(*setup_.receipts, *reply);
-            if (const auto status = setup_.receipts->write(); !status)
+            if (const auto status = setup_.receipts->write(); status) {
+                // What answers do not bring any more is brought at once, however much it is: until then every
+                // answer waits for its receipt.
+                if (stood_still && setup_.receipts->through(member.chain) != had)
+                    ask_receipts(member);
+            } else
                 log(LogLevel::Error, "the log of receipts cannot be written",
                     {{"why", status.error().text.view()}, {"context", status.error().context}});
         });

@@ -77,6 +77,9 @@ Result<std::shared_ptr<EnclaveLink>> Router::link_for(const JobPtr& job) {
 void Router::take_decision(const JobPtr& job, wire::Reply& reply) {
     if (receipts_ != nullptr)
         take_receipts(*receipts_, reply);
+    // That of an answer which is withheld is not the next one's.
+    job->receipt.clear();
+    job->receipt_head.clear();
     for (auto& record : reply.records) {
         if (record.kind == wire::ItemKind::Receipt) {
             job->receipt = std::move(record.bytes);

@@ -283,7 +283,8 @@ struct Audit::State {
                             "receipts at the chain's end have no head after them, so nothing protects them: "
                             "take a head from a running enclave, or accept so many (--accept-unsigned-tail)",
                             name + ": " + std::to_string(chain.report.unsigned_tail));
-            modules.insert(chain.report.module_id);
+            if (chain.report.receipts > 0) // a start alone says nothing of what the enclave did
+                modules.insert(chain.report.module_id);
             out.receipts += chain.report.receipts;
             out.chains.push_back(chain.report);
         }
@@ -356,15 +357,19 @@ void add_module_id(const json::Value& record, std::set<std::string, std::less<>>
 Result<std::vector<std::string>> attested_module_ids(std::string_view cloudtrail) {
     std::set<std::string, std::less<>> ids;
     json::Document document;
-    if (const auto whole = document.parse(cloudtrail, kCloudTrailLimits)) {
-        const auto records = whole->get("Records");
-        if (!whole->is_object() || (records && !records->is_array()))
+    const auto add = [&](const json::Value& object) -> Status {
+        const auto records = object.get("Records");
+        if (!object.is_object() || (records && !records->is_array()))
             return fail(Code::BadJson, kNoRecords);
         if (!records)
-            add_module_id(*whole, ids);
+            add_module_id(object, ids);
         else
             for (const auto record : *records)
                 add_module_id(record, ids);
+        return {};
+    };
+    if (const auto whole = document.parse(cloudtrail, kCloudTrailLimits)) {
+        REDOUBT_CHECK(add(*whole));
         return std::vector<std::string>(ids.begin(), ids.end());
     }
     for (std::size_t number = 1; !cloudtrail.empty(); ++number) {
@@ -373,10 +378,9 @@ Result<std::vector<std::string>> attested_module_ids(std::string_view cloudtrail
         cloudtrail.remove_prefix(std::min(end + 1, cloudtrail.size()));
         if (line.find_first_not_of(" \t\r") == std::string_view::npos)
             continue;
-        const auto record = document.parse(line, kCloudTrailLimits);
-        if (!record || !record->is_object())
+        const auto object = document.parse(line, kCloudTrailLimits);
+        if (!object || !add(*object))
             return fail(Code::BadJson, kNoRecords, "line " + std::to_string(number));
-        add_module_id(*record, ids);
     }
     return std::vector<std::string>(ids.begin(), ids.end());
 }

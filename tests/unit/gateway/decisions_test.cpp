@@ -280,6 +280,32 @@ TEST(GatewayDecisions, counters_that_the_store_refuses_withhold_the_signature_an
     EXPECT_EQ(sealed::read_counter_head(**store->get_counters(key))->term, 3u);
 }
 
+TEST(GatewayDecisions, a_withheld_answers_receipt_is_not_the_next_answers) {
+    Folder folder;
+    FakeCloud cloud;
+    const auto key = an_id(5);
+    {
+        auto store = *store::open_sqlite_store(folder.file("store.db"));
+        ASSERT_TRUE(store->put_counters(counters(key, 1, 3, kTagB)));
+    }
+    std::atomic<int> asked{0};
+    Tagged a(folder.file("a"), kTagA, [&](const wire::Request&) {
+        if (++asked > 1)
+            return wire::error_reply(Error{Code::Overloaded, "it has no receipt"});
+        auto reply = counted_reply(key, counters(key, 1, 4, kTagA), R"({"signature":"withheld"})");
+        reply.records.push_back({ItemKind::Receipt, std::string(16, 'c'), to_bytes("allowed")});
+        reply.records.push_back({ItemKind::ReceiptHead, std::string(16, 'c'), to_bytes("head")});
+        return reply;
+    });
+    RunningGateway gateway(folder, cloud, {folder.file("a")});
+    ASSERT_TRUE(gateway.ready());
+    const auto answer = gateway.send("POST", path_of(key), "{}");
+    EXPECT_EQ(asked, 2);
+    EXPECT_NE(text(*answer).find("overloaded"), std::string::npos) << text(*answer);
+    EXPECT_EQ(answer->header("redoubt-receipt"), "");
+    EXPECT_EQ(answer->header("redoubt-receipt-head"), "");
+}
+
 TEST(GatewayDecisions, a_store_that_takes_no_counters_ends_signing) {
     Folder folder;
     FakeCloud cloud;
@@ -442,6 +468,48 @@ TEST(GatewayReceipts, are_in_the_log_before_the_answer_that_has_them_in_its_head
     EXPECT_TRUE(told());
     auto store = *store::open_sqlite_store(folder.file("store.db"));
     EXPECT_EQ(sealed::read_counter_head(**store->get_counters(an_id(8)))->key, an_id(8));
+}
+
+// As an enclave gives them, some at a time. Answers wait for them, so they are all asked for in one go.
+TEST(GatewayReceipts, that_are_missing_are_asked_for_until_there_are_no_more) {
+    constexpr std::size_t kAtOnce = 3, kMissing = 60;
+    Folder folder;
+    FakeCloud cloud;
+    Chain chain;
+    for (std::size_t i = 0; i < kMissing; ++i)
+        (void)chain.receipt();
+    std::mutex mutex;
+    std::vector<Kind> order;
+    FakeEnclave enclave(folder.file("e"), [&](Kind kind, ByteView payload) -> std::optional<wire::Reply> {
+        {
+            const std::lock_guard lock(mutex);
+            if (kind == Kind::Receipts || kind == Kind::Probe)
+                order.push_back(kind);
+        }
+        if (kind != Kind::Receipts)
+            return working(kind);
+        const auto asked = wire::decode_receipts_asked(payload);
+        const bool mine = std::string(asked->chain.begin(), asked->chain.end()) == chain.name();
+        auto reply = json_reply(200, R"({"ok":true,"tag":")" + kTagA + "\"}");
+        if (!mine)
+            reply.records.push_back({ItemKind::ReceiptStart, chain.name(), chain.start()});
+        const auto made = chain.made();
+        const std::size_t from = mine && asked->through ? *asked->through + 1 : 0;
+        for (std::size_t i = from; i < std::min(from + kAtOnce, made.size()); ++i)
+            reply.records.push_back({ItemKind::Receipt, chain.name(), made[i]});
+        return reply;
+    });
+    RunningGateway gateway(folder, cloud, {folder.file("e")}, [&](gateway::Options& options) {
+        options.receipts_directory = folder.file("receipts");
+    });
+    ASSERT_TRUE(gateway.ready());
+    const Bytes last = chain.made().back();
+    for (int i = 0; i < 1'000 && !holds(log_text(folder.file("receipts")), last); ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    ASSERT_TRUE(holds(log_text(folder.file("receipts")), last));
+    const std::lock_guard lock(mutex);
+    const auto probes = std::ranges::count(order, Kind::Probe);
+    EXPECT_LT(probes, static_cast<std::ptrdiff_t>(kMissing / kAtOnce / 2)) << "each waits for the next probe";
 }
 
 TEST(GatewayReceipts, that_cannot_be_written_hold_their_answers_back) {

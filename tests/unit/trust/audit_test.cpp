@@ -426,6 +426,8 @@ TEST(AttestedModuleIds, they_are_read_from_cloudtrails_files_and_from_one_record
         expected);
     EXPECT_EQ(attested_module_ids(record + "\n" + without + "\r\n\n" + denied + "\n" + record), expected);
     EXPECT_EQ(attested_module_ids(record), expected);
+    const std::string file = "{\"Records\":[" + record + "]}";
+    EXPECT_EQ(attested_module_ids(file + "\n{\"Records\":[]}\n" + file), expected) << "a file a line";
     // As the development cloud writes it.
     EXPECT_EQ(
         attested_module_ids(R"({"eventName":"Decrypt","moduleId":"i-9-enc9","errorCode":null})"
@@ -436,7 +438,8 @@ TEST(AttestedModuleIds, they_are_read_from_cloudtrails_files_and_from_one_record
                             "\n"),
         Ids{"i-9-enc9"});
     EXPECT_EQ(attested_module_ids(""), Ids{});
-    for (const std::string_view bad : {"[]", "x", "{\"Records\":1}", "{}\n[]", "\x1f\x8b\x08"})
+    for (const std::string_view bad :
+         {"[]", "x", "{\"Records\":1}", "{}\n[]", "{}\n{\"Records\":1}", "\x1f\x8b\x08"})
         EXPECT_EQ(attested_module_ids(bad).error().code, Code::BadJson) << bad;
 }
 
