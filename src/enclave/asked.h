@@ -17,6 +17,7 @@ struct Enclave::Note {
     std::string rule, principal;
     bool known = false;    // the asker was authenticated
     bool repeated = false; // the same request was allowed before
+    bool changed = false;  // a key was, whatever the answer says of it
 };
 
 struct Enclave::Asked {

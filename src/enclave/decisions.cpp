@@ -137,7 +137,10 @@ Result<Enclave::Judged> Enclave::judge(const Asked& asked, const OpenKey& key, p
     if (out.document == nullptr || out.document->open)
         return out;
     facts.asker = out.asker;
-    facts.now = asked.now;
+    // The request may have waited for KMS since it came: what decides is the time now.
+    facts.now = clock_.now();
+    if (asked.signature && facts.now >= asked.signature.expires)
+        return fail(Code::SignatureExpired, "the signature has expired meanwhile: sign the request again");
     if (api::signs(facts.operation) && facts.path == nullptr && !key.seed.empty())
         facts.path = &default_path;
     out.verdict = policy::evaluate(*out.document, facts);
@@ -213,6 +216,7 @@ Enclave::Permit Enclave::permit(const Asked& asked, const OpenKey& key, const po
         return {};
     }
     const auto& candidates = judged->verdict.candidates;
+    const UnixMs now = clock_.now();
     if (candidates.front().charges.empty())
         return {};
 
@@ -235,7 +239,7 @@ Enclave::Permit Enclave::permit(const Asked& asked, const OpenKey& key, const po
     entry.expires = asked.signature.expires;
     const auto shown = asked.item(wire::ItemKind::CountersIfAny, key_id);
     if (judged->asker.key != nullptr) {
-        if (const auto before = replays_.find(principal, nonce, asked.now)) {
+        if (const auto before = replays_.find(principal, nonce, now)) {
             if (before->request != entry.request)
                 return {refusal({Code::NonceReused,
                                  "the signature's nonce was used for another request; use a fresh one"}),
@@ -247,7 +251,7 @@ Enclave::Permit Enclave::permit(const Asked& asked, const OpenKey& key, const po
                 // too.
                 const LimitTable::Taken taken{before->term, before->base};
                 auto again = limits_.reserve(key.head.id, secret, std::span(candidates).subspan(i, 1), shown,
-                                             asked.now, taken);
+                                             now, taken);
                 if (again.need_record)
                     return {need(wire::ItemKind::CountersIfAny, key_id), {}};
                 if (again.error)
@@ -260,17 +264,17 @@ Enclave::Permit Enclave::permit(const Asked& asked, const OpenKey& key, const po
                     entry.rule = before->rule;
                     entry.term = again.taken.term;
                     entry.base = again.taken.base;
-                    replays_.insert(principal, nonce, entry, asked.now);
+                    replays_.insert(principal, nonce, entry, now);
                 }
                 return {std::nullopt, {{wire::ItemKind::Counters, key_id, std::move(again.record)}}};
             }
-        } else if (!replays_.has_room(principal, asked.now)) {
+        } else if (!replays_.has_room(principal, now)) {
             return {refusal({Code::Overloaded,
                              "too many signed requests are remembered; let signatures expire sooner"}),
                     {}};
         }
     }
-    auto outcome = limits_.reserve(key.head.id, secret, candidates, shown, asked.now);
+    auto outcome = limits_.reserve(key.head.id, secret, candidates, shown, now);
     if (outcome.need_record)
         return {need(wire::ItemKind::CountersIfAny, key_id), {}};
     if (outcome.error)
@@ -285,7 +289,7 @@ Enclave::Permit Enclave::permit(const Asked& asked, const OpenKey& key, const po
         entry.rule = rule_index(chosen.rule);
         entry.term = outcome.taken.term;
         entry.base = outcome.taken.base;
-        replays_.insert(principal, nonce, entry, asked.now);
+        replays_.insert(principal, nonce, entry, now);
     }
     return {std::nullopt, {{wire::ItemKind::Counters, key_id, std::move(outcome.record)}}};
 }
@@ -314,7 +318,7 @@ Status Enclave::admitted(const Asked& asked, bool act) {
 
 void Enclave::add_receipt(const Hash32& digest, const Note& note, wire::Reply& reply) {
     trust::Receipt receipt;
-    const bool allowed = reply.status < 400;
+    const bool allowed = reply.status < 400 || note.changed;
     receipt.time = clock_.now();
     receipt.decision = !allowed        ? trust::Decision::Refused
                        : note.repeated ? trust::Decision::Repeated

@@ -235,8 +235,9 @@ class Enclave {
                         const std::function<Result<Secret>(const OpenVault&)>& secret);
     // The changed key takes the old one's place, here at once; its record goes into the reply. Under
     // changes_.
-    Result<std::shared_ptr<const OpenKey>> change_key(const OpenKey& old, sealed::KeyHead head,
-                                                      const OpenVault& vault, UnixMs now, wire::Reply& reply,
+    Result<std::shared_ptr<const OpenKey>> change_key(const Asked& asked, const OpenKey& old,
+                                                      sealed::KeyHead head, const OpenVault& vault,
+                                                      wire::Reply& reply,
                                                       std::shared_ptr<const policy::Document> policy = {});
     // Why a key cannot be changed now: its last change is not stored.
     MaybeReply not_stored_yet(const sealed::KeyId& id) const;

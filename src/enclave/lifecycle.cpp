@@ -58,8 +58,8 @@ Result<sealed::KeyHead> changed(sealed::KeyHead head, const api::ChangeKey& chan
 
 } // namespace
 
-Result<std::shared_ptr<const OpenKey>> Enclave::change_key(const OpenKey& old, sealed::KeyHead head,
-                                                           const OpenVault& vault, UnixMs now,
+Result<std::shared_ptr<const OpenKey>> Enclave::change_key(const Asked& asked, const OpenKey& old,
+                                                           sealed::KeyHead head, const OpenVault& vault,
                                                            wire::Reply& reply,
                                                            std::shared_ptr<const policy::Document> policy) {
     if (old.head.revision >= sealed::kMaxRevision)
@@ -71,11 +71,11 @@ Result<std::shared_ptr<const OpenKey>> Enclave::change_key(const OpenKey& old, s
     key->public_key = old.public_key;
     key->address = old.address;
     key->head = std::move(head);
-    const bool waits = key->head.pending_policy != Hash32{} && now < key->head.pending_from;
+    const bool waits = key->head.pending_policy != Hash32{} && asked.now < key->head.pending_from;
     key->policy = policy && !waits ? policy : old.policy;
     key->policy_until = waits ? key->head.pending_from : 0;
     key->lease = vault.lease;
-    key->opened = now;
+    key->opened = asked.now;
     Bytes record =
         sealed::seal_key(vault.key, key->head, key->seed.empty() ? key->private_key : key->seed, random_);
     const sealed::KeyId& id = key->head.id;
@@ -90,6 +90,7 @@ Result<std::shared_ptr<const OpenKey>> Enclave::change_key(const OpenKey& old, s
                     "this enclave has seen a million keys changed and remembers no more; start it again");
     }
     add_unstored(reply, {id, std::move(record), std::move(document)});
+    asked.note.changed = true;
     keys_.insert(cache_id(id), key);
     return key;
 }
@@ -151,7 +152,7 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::ChangeKey
         if (!vault)
             return refusal({Code::VaultClosed, "the key's vault is closed"});
         if (*head != found.key->head) {
-            auto now = change_key(*found.key, *head, *vault, asked.now, change);
+            auto now = change_key(asked, *found.key, *head, *vault, change);
             if (!now)
                 return refusal(now.error());
             found.key = std::move(*now);
@@ -207,7 +208,7 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::MoveKey& 
                                 "the vault's epoch is lower than the key's; keys move to later epochs only"});
             head.vault = *id;
             head.epoch = to.vault->record.epoch;
-            auto now = change_key(*found.key, std::move(head), *to.vault, asked.now, change);
+            auto now = change_key(asked, *found.key, std::move(head), *to.vault, change);
             if (!now)
                 return refusal(now.error());
             found.key = std::move(*now);

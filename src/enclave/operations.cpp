@@ -56,7 +56,7 @@ std::optional<wire::Reply> Enclave::request(ByteView payload, MayWait may_wait, 
         trust::request_digest(message->method, message->authority, message->path, message->has_query,
                               message->query, header(*message, "content-type"), message->body);
     MaybeReply reply = answer(*message, may_wait, digest, note);
-    if (reply && reply->status != wire::kNeeds && reply->status < 500)
+    if (reply && reply->status != wire::kNeeds && (reply->status < 500 || note.changed))
         add_receipt(digest, note, *reply);
     return reply;
 }

@@ -149,7 +149,7 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::ChangePol
         head.pending_from = at_once ? 0 : asked.now + std::int64_t{1000} * present.time_lock_seconds;
         auto document = std::make_shared<const policy::Document>(operation.policy);
         policies_.insert(document);
-        auto now = change_key(key, std::move(head), *vault, asked.now, change, std::move(document));
+        auto now = change_key(asked, key, std::move(head), *vault, change, std::move(document));
         if (!now)
             return refusal(now.error());
         found.key = std::move(*now);

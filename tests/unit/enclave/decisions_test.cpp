@@ -1047,6 +1047,22 @@ TEST(Receipts, stand_for_each_decision_and_for_nothing_else_and_their_chain_veri
     EXPECT_TRUE(!gap || !shorter.finish());
 }
 
+// The key is disabled all the same, and its record stored: that is a decision, though the answer is an error.
+TEST(Receipts, stand_for_a_change_whose_answer_could_not_be_attested) {
+    Service service;
+    const std::string id = service.create_with(
+        policy_of(rule("ops", "allow", R"(["alice"])", R"(["disable"])") + "," + kAliceSigns));
+    const std::string challenge = service.challenge();
+    *service.instance.attests = false;
+    const auto answer = service.post(key_path(id, "disable"), R"({"nonce":"0102"})", by(alice(), challenge));
+    *service.instance.attests = true;
+    EXPECT_EQ(code(answer), "nsm_failed");
+    EXPECT_EQ(service.last_receipt().operation, "disable");
+    EXPECT_EQ(service.last_receipt().decision, trust::Decision::Allowed);
+    EXPECT_EQ(service.last_receipt().rule, "ops");
+    EXPECT_EQ(code(service.post(key_path(id, "sign-message"), kMessage, by(alice()))), "key_disabled");
+}
+
 TEST(Receipts, are_given_again_until_the_gateway_says_that_it_has_them) {
     Service service;
     const std::string id = service.create("{}");

@@ -77,7 +77,24 @@ struct MovedTime {
     UnixMs operator()() const { return system_time_ms() + *by; }
 };
 
+// An NSM that can be made to attest nothing.
+class GatedNsm final : public nitro::NsmTransport {
+  public:
+    GatedNsm(std::unique_ptr<nitro::NsmTransport> inner, std::shared_ptr<std::atomic<bool>> attests)
+        : inner_(std::move(inner)), attests_(std::move(attests)) {}
+    Result<Bytes> exchange(ByteView request) override {
+        if (!*attests_ && as_text(request).find("Attestation") != std::string_view::npos)
+            return fail(Code::NsmFailed, "the NSM of this test attests nothing now");
+        return inner_->exchange(request);
+    }
+
+  private:
+    std::unique_ptr<nitro::NsmTransport> inner_;
+    std::shared_ptr<std::atomic<bool>> attests_;
+};
+
 struct Instance {
+    std::shared_ptr<std::atomic<bool>> attests = std::make_shared<std::atomic<bool>>(true);
     std::unique_ptr<Enclave> enclave;
 
     explicit Instance(const std::string& manifest_text = manifest(), bool with_credentials = true,
@@ -97,7 +114,8 @@ struct Instance {
         options.make_recipient = [] { return crypto::RecipientKey::from_pkcs8(recipient_key()); };
         if (adjust)
             adjust(options);
-        auto made = Enclave::create(*nitro::make_software_nsm(root(), nsm), options);
+        auto made = Enclave::create(
+            std::make_unique<GatedNsm>(*nitro::make_software_nsm(root(), nsm), attests), options);
         EXPECT_TRUE(made) << made.error().describe();
         enclave = std::move(*made);
         if (with_credentials)

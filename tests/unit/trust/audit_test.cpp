@@ -313,6 +313,12 @@ TEST_F(Audits, an_enclave_that_kms_answered_and_that_has_no_chain_is_detected) {
             without.push_back(entry);
     EXPECT_TRUE(check(log(without)));
     EXPECT_TRUE(refused(log(without), with_ids));
+    std::vector<Entry> cut; // to its start
+    for (const auto& entry : entries_)
+        if (entry.chain != 1 || entry.kind == LogEntry::Start)
+            cut.push_back(entry);
+    EXPECT_TRUE(check(log(cut)));
+    EXPECT_TRUE(refused(log(cut), with_ids));
 }
 
 TEST_F(Audits, receipts_after_the_last_head_are_refused_unless_so_many_are_accepted) {
