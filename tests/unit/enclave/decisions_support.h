@@ -2,6 +2,7 @@
 // People with keys who sign requests, and an enclave before an honest gateway's store.
 #pragma once
 
+#include "person.h"
 #include "support.h"
 
 #include "crypto/hash.h"
@@ -11,41 +12,7 @@
 #include "trust/audit.h"
 #include "trust/authorization.h"
 
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-
 namespace redoubt::enclave::tests {
-
-struct Person {
-    std::string id;
-    bool ed25519;
-    Secret pem;
-    Bytes public_key;
-
-    Person(std::string name, bool ed) : id(std::move(name)), ed25519(ed) {
-        EVP_PKEY* key = ed ? EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")
-                           : EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256");
-        BIO* bio = BIO_new(BIO_s_mem());
-        PEM_write_bio_PKCS8PrivateKey(bio, key, nullptr, nullptr, 0, nullptr, nullptr);
-        char* text = nullptr;
-        const long size = BIO_get_mem_data(bio, &text);
-        pem = Secret::copy_of(as_bytes(std::string_view(text, static_cast<std::size_t>(size))));
-        BIO_free(bio);
-        EVP_PKEY_free(key);
-        public_key = crypto::sign_with_pem(pem, {})->public_key;
-    }
-    policy::PublicKey key() const {
-        return {ed25519 ? policy::KeyAlgorithm::Ed25519 : policy::KeyAlgorithm::EcdsaP256, public_key};
-    }
-    // As policies have it, and with no "0x" manifests.
-    std::string entry(const std::string& digits_begin = "0x") const {
-        return R"({"id":")" + id + R"(","algorithm":")" + (ed25519 ? "ed25519" : "ecdsa-p256-sha256") +
-               R"(","public_key":")" + digits_begin + to_hex(public_key) + "\"}";
-    }
-    Bytes sign(std::string_view text) const {
-        return to_bytes(crypto::sign_with_pem(pem, as_bytes(text))->signature);
-    }
-};
 
 inline const Person& alice() {
     static const Person person("alice", true);
@@ -280,6 +247,17 @@ inline std::string rule(const std::string& name, const std::string& effect, cons
     return R"({"name":")" + name + R"(","effect":")" + effect + R"(","principals":)" + principals +
            R"(,"operations":)" + operations + more + "}";
 }
+
+inline const std::string kBobSigns = rule("bobs", "allow", R"(["bob"])", R"(["sign-message"])");
+
+inline std::string counted(int count,
+                           const std::string& operations = R"(["sign-message","sign-transaction"])") {
+    return rule("few", "allow", R"(["alice","bob"])", operations,
+                R"(,"limits":[{"name":"hourly","window_seconds":3600,"count":)" + std::to_string(count) +
+                    "}]");
+}
+
+inline const std::string kAliceSigns = rule("messages", "allow", R"(["alice"])", R"(["sign-message"])");
 
 inline std::string digest_of(const std::string& policy) {
     return to_hex(policy::parse_document(policy)->digest);

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several vaults, several regions, moving keys between them, and owners who must allow it.
+#include "person.h"
 #include "support.h"
 
-#include "crypto/owner_signature.h"
 #include "policy/open_policy.h"
-#include "trust/authorization.h"
 #include "trust/statement.h"
-
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 
 namespace redoubt::enclave {
 namespace {
@@ -254,41 +250,10 @@ TEST(Vaults, a_record_moved_by_the_host_opens_nowhere) {
         "record_invalid");
 }
 
-struct Owner {
-    std::string name;
-    bool ed25519;
-    Secret pem;
-    Bytes public_key;
-
-    Owner(std::string id, bool ed) : name(std::move(id)), ed25519(ed) {
-        EVP_PKEY* key = ed ? EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")
-                           : EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256");
-        BIO* bio = BIO_new(BIO_s_mem());
-        PEM_write_bio_PKCS8PrivateKey(bio, key, nullptr, nullptr, 0, nullptr, nullptr);
-        char* text = nullptr;
-        const long size = BIO_get_mem_data(bio, &text);
-        pem = Secret::copy_of(as_bytes(std::string_view(text, static_cast<std::size_t>(size))));
-        BIO_free(bio);
-        EVP_PKEY_free(key);
-        public_key = crypto::sign_with_pem(pem, {})->public_key;
-    }
-    std::string entry() const {
-        return R"({"id":")" + name + R"(","algorithm":")" + (ed25519 ? "ed25519" : "ecdsa-p256-sha256") +
-               R"(","public_key":")" + to_hex(public_key) + "\"}";
-    }
-    std::string sign(const trust::Authorization& authorization) const {
-        trust::SignedAuthorization out;
-        out.document = trust::encode_authorization(authorization);
-        const std::string message = std::string(trust::kAuthorizationContext) + out.document;
-        out.signatures.push_back({name, crypto::sign_with_pem(pem, as_bytes(message))->signature});
-        return trust::encode_signed_authorization(out);
-    }
-};
-
 TEST(Owners, authorise_vaults_moves_and_the_policy_of_keys_and_nobody_else_does) {
-    const Owner alice("alice", true), bob("bob", false), mallory("mallory", true);
+    const Person alice("alice", true), bob("bob", false), mallory("mallory", true);
     const std::string text =
-        manifest(R"(,"min_epoch":1,"owners":[)" + alice.entry() + "," + bob.entry() + "]");
+        manifest(R"(,"min_epoch":1,"owners":[)" + alice.entry("") + "," + bob.entry("") + "]");
     Instance instance(text);
     const auto digest = trust::parse_manifest(text)->digest();
     Store store;
@@ -305,18 +270,18 @@ TEST(Owners, authorise_vaults_moves_and_the_policy_of_keys_and_nobody_else_does)
                                 (authorization.empty() ? "" : R"(,"authorization":)" + authorization) + "}");
     };
     EXPECT_EQ(code(ask("a", "")), "forbidden");
-    EXPECT_EQ(code(ask("a", mallory.sign(create))), "unauthorized");
-    EXPECT_EQ(code(ask("b", alice.sign(create))), "forbidden") << "for another vault";
+    EXPECT_EQ(code(ask("a", mallory.authorise(create))), "unauthorized");
+    EXPECT_EQ(code(ask("b", alice.authorise(create))), "forbidden") << "for another vault";
     auto other = create;
     other.epoch = 2;
-    EXPECT_EQ(code(ask("a", alice.sign(other))), "forbidden") << "for another epoch";
+    EXPECT_EQ(code(ask("a", alice.authorise(other))), "forbidden") << "for another epoch";
     other = create;
     other.not_after = system_time_ms() - 1;
-    EXPECT_EQ(code(ask("a", alice.sign(other))), "forbidden") << "expired";
+    EXPECT_EQ(code(ask("a", alice.authorise(other))), "forbidden") << "expired";
     other = create;
     other.manifest[0] ^= 1;
-    EXPECT_EQ(code(ask("a", alice.sign(other))), "forbidden") << "another manifest's";
-    const auto made = ask("a", bob.sign(create));
+    EXPECT_EQ(code(ask("a", alice.authorise(other))), "forbidden") << "another manifest's";
+    const auto made = ask("a", bob.authorise(create));
     ASSERT_EQ(made.status, 201) << made.body;
     const std::string a = member(made, "vault_id");
 
@@ -326,15 +291,15 @@ TEST(Owners, authorise_vaults_moves_and_the_policy_of_keys_and_nobody_else_does)
     policy.manifest = digest;
     policy.not_after = system_time_ms() + 60'000;
     policy.policy_digest = to_hex(policy::parse_document(policy::kOpenPolicy)->digest);
-    const auto key = instance.ask("POST", "/v1/keys", R"({"authorization":)" + alice.sign(policy) + "}");
+    const auto key = instance.ask("POST", "/v1/keys", R"({"authorization":)" + alice.authorise(policy) + "}");
     ASSERT_EQ(key.status, 201) << key.body;
     keep(store, key);
     policy.policy_digest = std::string(64, '0');
-    EXPECT_EQ(code(instance.ask("POST", "/v1/keys", R"({"authorization":)" + alice.sign(policy) + "}")),
+    EXPECT_EQ(code(instance.ask("POST", "/v1/keys", R"({"authorization":)" + alice.authorise(policy) + "}")),
               "forbidden");
 
     create.vault_id = vault_of("b");
-    const std::string b = member(ask("b", alice.sign(create)), "vault_id");
+    const std::string b = member(ask("b", alice.authorise(create)), "vault_id");
     const std::string move = "/v1/keys/" + member(key, "key_id") + "/move";
     EXPECT_EQ(code(instance.ask_with_store("POST", move, R"({"vault_id":")" + b + "\"}", store)),
               "forbidden");
@@ -346,7 +311,8 @@ TEST(Owners, authorise_vaults_moves_and_the_policy_of_keys_and_nobody_else_does)
     moving.to = a;
     const auto with = [&] {
         return instance.ask_with_store(
-            "POST", move, R"({"vault_id":")" + b + R"(","authorization":)" + bob.sign(moving) + "}", store);
+            "POST", move, R"({"vault_id":")" + b + R"(","authorization":)" + bob.authorise(moving) + "}",
+            store);
     };
     EXPECT_EQ(code(with()), "forbidden") << "the other way";
     std::swap(moving.from, moving.to);
@@ -354,13 +320,13 @@ TEST(Owners, authorise_vaults_moves_and_the_policy_of_keys_and_nobody_else_does)
 }
 
 TEST(Owners, can_make_a_vault_for_the_next_manifest_while_this_one_lists_its_own) {
-    const Owner alice("alice", true);
+    const Person alice("alice", true);
     Instance first;
     Store store;
     const std::string a = member(create_vault(first, store, R"({"client_token":"a"})"), "vault_id");
     const auto commitment = sealed::decode_vault(store[a])->commitment;
     const std::string text =
-        manifest(R"(,"min_epoch":1,"owners":[)" + alice.entry() + R"(],"vault_commitments":{")" + a +
+        manifest(R"(,"min_epoch":1,"owners":[)" + alice.entry("") + R"(],"vault_commitments":{")" + a +
                  R"(":")" + to_hex(commitment) + R"("})");
     Instance instance(text);
     trust::Authorization create;
@@ -370,11 +336,11 @@ TEST(Owners, can_make_a_vault_for_the_next_manifest_while_this_one_lists_its_own
     create.vault_id = vault_of("b");
     create.epoch = 1;
     const auto made = create_vault(
-        instance, store, R"({"client_token":"b","authorization":)" + alice.sign(create) + "}", false);
-    ASSERT_EQ(
-        create_vault(instance, store, R"({"client_token":"b","authorization":)" + alice.sign(create) + "}")
-            .status,
-        200)
+        instance, store, R"({"client_token":"b","authorization":)" + alice.authorise(create) + "}", false);
+    ASSERT_EQ(create_vault(instance, store,
+                           R"({"client_token":"b","authorization":)" + alice.authorise(create) + "}")
+                  .status,
+              200)
         << "a repeat, whose answer was lost";
     ASSERT_EQ(made.status, 201) << made.body;
     const std::string b = member(made, "vault_id");
