@@ -2,8 +2,8 @@
 #include "sealed/counter_record.h"
 
 #include "base/cursor.h"
-#include "crypto/aead.h"
 #include "crypto/hash.h"
+#include "sealed/sealing_key.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -61,21 +61,6 @@ Result<Parts> parse(ByteView record) {
     return parts;
 }
 
-// Key and nonce both come from the fresh salt, so a key is never used for two messages.
-struct SealingKey {
-    Secret key;
-    ByteArray<12> nonce;
-};
-
-SealingKey sealing_key(const Secret& counter_key, const Hash32& salt) {
-    const Secret material =
-        crypto::hkdf_sha256(counter_key.view(SecretAccess("derive a counter record's sealing key")), salt,
-                            as_bytes(kSealInfo), crypto::kAeadKeySize + crypto::kAeadNonceSize);
-    const ByteView bytes = material.view(SecretAccess("split into sealing key and nonce"));
-    return {Secret::copy_of(bytes.first(crypto::kAeadKeySize)),
-            *to_array<12>(bytes.subspan(crypto::kAeadKeySize))};
-}
-
 } // namespace
 
 bool may_follow(const std::optional<CounterHead>& stored, const CounterHead& next) noexcept {
@@ -124,14 +109,14 @@ Bytes seal_counters(const Secret& counter_key, const CounterHead& head, ByteView
         .bytes(head.owner)
         .u64(static_cast<std::uint64_t>(head.lease_until))
         .bytes(salt);
-    const SealingKey sealing = sealing_key(counter_key, salt);
+    const SealingKey sealing = sealing_key(counter_key, salt, kSealInfo);
     append(out, crypto::aead_seal(sealing.key, sealing.nonce, out, usage));
     return out;
 }
 
 Result<OpenedCounters> open_counters(const Secret& counter_key, ByteView record) {
     REDOUBT_TRY(const Parts parts, parse(record));
-    const SealingKey sealing = sealing_key(counter_key, parts.salt);
+    const SealingKey sealing = sealing_key(counter_key, parts.salt, kSealInfo);
     const auto usage = crypto::aead_open(sealing.key, sealing.nonce, parts.authenticated, parts.ciphertext);
     if (!usage)
         return refused();

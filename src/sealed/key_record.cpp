@@ -3,9 +3,9 @@
 
 #include "base/cursor.h"
 #include "base/utf8.h"
-#include "crypto/aead.h"
 #include "crypto/bip32.h"
 #include "crypto/hash.h"
+#include "sealed/sealing_key.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -125,21 +125,6 @@ Result<Parts> parse(ByteView record) {
     if (!valid_head(parts.head))
         return refused();
     return parts;
-}
-
-// Key and nonce both come from the fresh salt, so a key is never used for two messages.
-struct SealingKey {
-    Secret key;
-    ByteArray<12> nonce;
-};
-
-SealingKey sealing_key(const Secret& vault_key, const Hash32& salt) {
-    const Secret material =
-        crypto::hkdf_sha256(vault_key.view(SecretAccess("derive a record's sealing key")), salt,
-                            as_bytes(kSealInfo), crypto::kAeadKeySize + crypto::kAeadNonceSize);
-    const ByteView bytes = material.view(SecretAccess("split into sealing key and nonce"));
-    return {Secret::copy_of(bytes.first(crypto::kAeadKeySize)),
-            *to_array<12>(bytes.subspan(crypto::kAeadKeySize))};
 }
 
 template<std::size_t N>
@@ -268,7 +253,7 @@ Bytes seal_key(const Secret& vault_key, const KeyHead& head, const Secret& priva
     const Hash32 salt = random.array<32>();
     Bytes out;
     encode_head(out, head, salt);
-    const SealingKey sealing = sealing_key(vault_key, salt);
+    const SealingKey sealing = sealing_key(vault_key, salt, kSealInfo);
     const Bytes ciphertext =
         crypto::aead_seal(sealing.key, sealing.nonce, out,
                           private_key.view(SecretAccess("seal a private key or seed into its record")));
@@ -278,7 +263,7 @@ Bytes seal_key(const Secret& vault_key, const KeyHead& head, const Secret& priva
 
 Result<OpenedKey> open_key(const Secret& vault_key, ByteView record) {
     REDOUBT_TRY(const Parts parts, parse(record));
-    const SealingKey sealing = sealing_key(vault_key, parts.salt);
+    const SealingKey sealing = sealing_key(vault_key, parts.salt, kSealInfo);
     auto opened = crypto::aead_open(sealing.key, sealing.nonce, parts.authenticated, parts.ciphertext);
     if (!opened)
         return refused();

@@ -8,6 +8,7 @@ import os from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { redoubt, root, run } from "../../../e2e/lib.mjs";
+import { forEach, mutate, randomFrom } from "../mutate.mjs";
 
 const require = createRequire(path.join(root, "tests/e2e/package.json"));
 const { default: Ajv2020 } = require("ajv/dist/2020.js");
@@ -40,14 +41,6 @@ async function programAccepts(bytes) {
   return code === 0;
 }
 
-// Calls `check` for every row, some at a time.
-async function forEach(rows, check) {
-  const left = [...rows];
-  await Promise.all(Array.from({ length: 4 }, async () => {
-    for (let row = left.shift(); row !== undefined; row = left.shift()) await check(row);
-  }));
-}
-
 const hex = (digit, bytes) => digit.repeat(2 * bytes);
 const arn = (name) => `arn:aws:kms:us-east-1:000000000000:key/${name}`;
 const kms = (name, purpose = "vault") => ({ arn: arn(name), purpose });
@@ -64,6 +57,7 @@ const full = {
   redoubt_manifest: 1,
   kms_keys: [kms("a"), kms("b"), kms("c", "reference")],
   owners: [ed25519("alice"), p256("bob")],
+  principals: [ed25519("carol"), p256("dave")],
   min_epoch: 4,
   vault_commitments: vaults(2),
   reference_keys: [reference(1), reference(2, { raw_signing: true })],
@@ -270,65 +264,22 @@ test("what only the program can see, it refuses", async () => {
 // Does a manifest name something twice that has to be distinct? The one thing of a JSON value that the schema leaves to the program.
 function namesTwice(manifest) {
   const twice = (names) => new Set(names).size !== names.length;
-  const { kms_keys: keys, owners = [], vault_commitments: commitments = {}, reference_keys: references } = manifest;
+  const { kms_keys: keys, owners = [], principals = [], vault_commitments: commitments = {}, reference_keys: references } = manifest;
   return twice(keys.map((key) => key.arn)) || twice(owners.map((owner) => owner.id)) || twice(owners.map((owner) => owner.public_key.toLowerCase())) ||
+    twice(principals.map((principal) => principal.id)) || twice(principals.map((principal) => principal.public_key.toLowerCase())) ||
     twice(Object.keys(commitments).map((id) => id.toLowerCase())) || (Array.isArray(references) && twice(references.map((entry) => entry.address.toLowerCase())));
-}
-
-// mulberry32: the same mutations in every run.
-function randomFrom(seed) {
-  return (below) => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 4294967296) * below);
-  };
 }
 
 const values = [null, true, false, 0, 1, 2, 9, 10, 86400, 86401, -1, 0.5, 4294967295, 4294967296, 2 ** 53 - 1, 2 ** 53, "", "x", "any", "none", "vault", "reference",
   "ed25519", "ecdsa-p256-sha256", hex("e", 32), "04" + hex("e", 64), "0x" + hex("e", 20), "arn:x", [], {}, ["x"], [{}], { x: 1 }];
-
-function mutate(manifest, random) {
-  const places = [];
-  const walk = (parent) => {
-    for (const key of Array.isArray(parent) ? parent.keys() : Object.keys(parent)) {
-      places.push([parent, key]);
-      if (parent[key] !== null && typeof parent[key] === "object") walk(parent[key]);
-    }
-  };
-  walk(manifest);
-  if (places.length === 0) return;
-  const [parent, key] = places[random(places.length)];
-  const value = parent[key];
-  const kind = random(6);
-  if (kind === 0) {
-    if (Array.isArray(parent)) parent.splice(key, 1);
-    else delete parent[key];
-  } else if (kind === 1 && Array.isArray(parent)) {
-    parent.push(structuredClone(value));
-  } else if (kind === 2 && !Array.isArray(parent)) {
-    const name = [key + "x", key.toUpperCase(), key.slice(1), "raw_signing", "min_epoch", vault(9)][random(6)];
-    if (!(name in parent)) parent[name] = structuredClone(value);
-  } else if (kind <= 4 && typeof value === "string") {
-    const at = random(value.length + 1);
-    parent[key] = [value.slice(0, at) + value.slice(at + 1), value.slice(0, at) + "0" + value.slice(at), value.slice(0, at) + "F" + value.slice(at + 1),
-      value.slice(0, at) + "z" + value.slice(at + 1), value.toUpperCase(), value + "\n"][random(6)];
-  } else if (kind <= 4 && typeof value === "number") {
-    parent[key] = [value + 1, value - 1, value * 2, value / 2, value * 100000, -value - 1][random(6)];
-  } else {
-    // A value from the list, or what another member of this name has.
-    const namesakes = places.filter(([, other]) => other === key);
-    const [otherParent] = namesakes[random(namesakes.length)];
-    parent[key] = structuredClone(random(2) === 0 ? values[random(values.length)] : otherParent[key]);
-  }
-}
+const names = (name) => [name + "x", name.toUpperCase(), name.slice(1), "raw_signing", "min_epoch", vault(9)];
 
 test("schema and program agree on random mutations", async () => {
   const accepted = { yes: 0, no: 0 };
   await forEach(list(150, (i) => i + 1), async (seed) => {
     const random = randomFrom(seed);
     const manifest = structuredClone(full);
-    for (let left = 1 + random(2); left > 0; --left) mutate(manifest, random);
+    for (let left = 1 + random(2); left > 0; --left) mutate(manifest, random, { values, names });
     const bytes = toBytes(manifest);
     const expected = schemaAccepts(bytes) && !namesTwice(manifest);
     assert.equal(await programAccepts(bytes), expected, `seed ${seed}: ${JSON.stringify(manifest)}: ${JSON.stringify(validate.errors)}`);

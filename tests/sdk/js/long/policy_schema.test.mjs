@@ -8,6 +8,7 @@ import os from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { redoubt, root, run } from "../../../e2e/lib.mjs";
+import { forEach, mutate, randomFrom } from "../mutate.mjs";
 
 const require = createRequire(path.join(root, "tests/e2e/package.json"));
 const { default: Ajv2020 } = require("ajv/dist/2020.js");
@@ -25,13 +26,6 @@ async function program(policy) { // undefined: accepted; else what it says
   assert.ok(code === 0 || code === 1, `exit code ${code}: ${stderr}`);
   fs.rmSync(file);
   return code === 0 ? undefined : stderr;
-}
-
-async function forEach(rows, check) { // some at a time
-  const left = [...rows];
-  await Promise.all(Array.from({ length: 4 }, async () => {
-    for (let row = left.shift(); row !== undefined; row = left.shift()) await check(row);
-  }));
 }
 
 const key = (digit) => "0x" + digit.repeat(64);
@@ -59,53 +53,9 @@ const full = {
 };
 const open = { redoubt_policy: 1, rules: [{ effect: "allow", name: "open" }] };
 
-// mulberry32: the same mutations in every run.
-function randomFrom(seed) {
-  return (below) => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 4294967296) * below);
-  };
-}
-
 const values = [null, true, false, 0, 1, -1, 0.5, 2 ** 53 - 1, 2 ** 53, "", "x", "any", "0x", "0xaa", "5", "-5", "@ours", address, [], {}, ["x"], [{}], { is: 1 }, { is: "x" },
   ["any"], "host", "m"];
-
-function mutate(policy, random) {
-  const places = [];
-  const walk = (parent) => {
-    for (const name of Array.isArray(parent) ? parent.keys() : Object.keys(parent)) {
-      places.push([parent, name]);
-      if (parent[name] !== null && typeof parent[name] === "object") walk(parent[name]);
-    }
-  };
-  walk(policy);
-  if (places.length === 0) return;
-  const [parent, name] = places[random(places.length)];
-  const value = parent[name];
-  const kind = random(6);
-  if (kind === 0) {
-    if (Array.isArray(parent)) parent.splice(name, 1);
-    else delete parent[name];
-  } else if (kind === 1 && Array.isArray(parent)) {
-    parent.push(structuredClone(value));
-  } else if (kind === 2 && !Array.isArray(parent)) {
-    const other = [name + "x", name.toUpperCase(), "is", "in", "transaction.to", "call.to", "limits"][random(7)];
-    if (!(other in parent)) parent[other] = structuredClone(value);
-  } else if (kind <= 4 && typeof value === "string") {
-    const at = random(value.length + 1);
-    parent[name] = [value.slice(0, at) + value.slice(at + 1), value.slice(0, at) + "0" + value.slice(at), value.slice(0, at) + "F" + value.slice(at + 1),
-      value.toUpperCase(), value + "\n"][random(5)];
-  } else if (kind <= 4 && typeof value === "number") {
-    parent[name] = [value + 1, value - 1, value * 2, value / 2, value * 100000, -value - 1][random(6)];
-  } else {
-    // A value from the list, or what another member of this name has.
-    const namesakes = places.filter(([, other]) => other === name);
-    const [otherParent] = namesakes[random(namesakes.length)];
-    parent[name] = structuredClone(random(2) === 0 ? values[random(values.length)] : otherParent[name]);
-  }
-}
+const names = (name) => [name + "x", name.toUpperCase(), "is", "in", "transaction.to", "call.to", "limits"];
 
 test("both take the policies that they should", async () => {
   for (const policy of [open, full, { ...open, not_after: 9007199254740991 }, { ...open, export_recipients: full.export_recipients }]) {
@@ -127,7 +77,7 @@ test("what the schema refuses the program refuses, on random mutations", async (
   await forEach(Array.from({ length: 400 }, (_, i) => i + 1), async (seed) => {
     const random = randomFrom(seed);
     const policy = structuredClone(full);
-    for (let left = 1 + random(2); left > 0; --left) mutate(policy, random);
+    for (let left = 1 + random(2); left > 0; --left) mutate(policy, random, { values, names });
     const bySchema = schemaAccepts(policy), errors = JSON.stringify(schemaAccepts.errors);
     const refusal = await program(policy);
     if (!bySchema) assert.notEqual(refusal, undefined, `seed ${seed}: the program accepts ${JSON.stringify(policy)}: ${errors}`);
