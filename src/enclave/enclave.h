@@ -239,6 +239,8 @@ class Enclave {
                                                       sealed::KeyHead head, const OpenVault& vault,
                                                       wire::Reply& reply,
                                                       std::shared_ptr<const policy::Document> policy = {});
+    // As it is now, under changes_; what waits for KMS has done so before.
+    KeyOrReply key_to_change(const Asked& asked, std::string_view key_id);
     // Why a key cannot be changed now: its last change is not stored.
     MaybeReply not_stored_yet(const sealed::KeyId& id) const;
     MaybeReply changed_reply(const OpenKey& key, const OpenVault& vault, const Bytes& nonce,

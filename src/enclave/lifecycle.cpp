@@ -108,6 +108,14 @@ std::optional<wire::Reply> Enclave::not_stored_yet(const sealed::KeyId& id) cons
     return reply;
 }
 
+Enclave::KeyOrReply Enclave::key_to_change(const Asked& asked, std::string_view key_id) {
+    KeyOrReply found = any_key(asked, key_id);
+    if (found.key)
+        if (auto busy = not_stored_yet(found.key->head.id))
+            return {nullptr, std::move(busy)};
+    return found;
+}
+
 // What was changed is described, whatever happens to it meanwhile. Where that fails the change holds, and its
 // record is stored: a repeat describes it.
 std::optional<wire::Reply> Enclave::changed_reply(const OpenKey& key, const OpenVault& vault,
@@ -133,11 +141,9 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::ChangeKey
     std::shared_ptr<const OpenVault> vault;
     {
         const std::lock_guard lock(changes_);
-        found = any_key(asked, operation.key_id);
+        found = key_to_change(asked, operation.key_id);
         if (!found.key)
             return found.reply;
-        if (auto busy = not_stored_yet(found.key->head.id))
-            return busy;
         if (auto allowed = permit(asked, *found.key, *api::facts_of(operation)); allowed.reply)
             return allowed.reply;
         // Of those alone who may change the key: nobody else uses the budget up.
@@ -183,11 +189,9 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::MoveKey& 
     wire::Reply change;
     {
         const std::lock_guard lock(changes_);
-        found = any_key(asked, operation.key_id);
+        found = key_to_change(asked, operation.key_id);
         if (!found.key)
             return found.reply;
-        if (auto busy = not_stored_yet(found.key->head.id))
-            return busy;
         // Where the manifest names owners, it is theirs to say, for all keys of a vault at once.
         if (manifest()->owners.empty())
             if (auto allowed = permit(asked, *found.key, *api::facts_of(operation)); allowed.reply)

@@ -85,11 +85,9 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::ChangePol
     std::shared_ptr<const OpenVault> vault;
     {
         const std::lock_guard lock(changes_);
-        found = any_key(asked, operation.key_id);
+        found = key_to_change(asked, operation.key_id);
         if (!found.key)
             return found.reply;
-        if (auto busy = not_stored_yet(found.key->head.id))
-            return busy;
         const OpenKey& key = *found.key;
         const Hash32 in_force = policy_in_force(key.head, asked.now);
         asked.note.policy_digest = in_force;

@@ -35,7 +35,7 @@ class ReceiptChain {
     std::optional<Bytes> append(trust::Receipt receipt, bool known);
 
     // The latest head, signed; the same bytes until another receipt is made. Nothing: no receipt yet.
-    std::optional<Bytes> head(UnixMs now);  // signs if there is something new (some 50 µs)
+    std::optional<Bytes> head(UnixMs now);  // signs if there is something new (some 100 µs)
     std::optional<Bytes> last_head() const; // what was signed last; never signs
 
     // The gateway has stored all receipts up to this sequence.
