@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// What receipts cost: the enclave's making of one and signing of a head, and an auditor's reading of a log of
-// a million of them. One thread; the audit's attestation document is a development one.
+// What receipts cost: the enclave's making of one and signing of a head, the gateway's writing of them, both
+// as a share of the curve arithmetic of one signature (made and checked), which every request has, and an
+// auditor's reading of a log of a million of them. One thread; the audit's attestation document is a
+// development one.
 #include "base/clock.h"
+#include "crypto/random.h"
+#include "crypto/secp256k1.h"
 #include "enclave/receipt_chain.h"
+#include "gateway/receipt_log.h"
 #include "nitro/software_nsm.h"
 #include "trust/audit.h"
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 
 namespace redoubt {
@@ -35,6 +41,23 @@ trust::Receipt allowed() {
     return out;
 }
 
+// Microseconds that a signature and its check take.
+double signature_cost() {
+    const crypto::Secp256k1 curve(Hash32{1});
+    const Secret key = Secret::copy_of(Hash32{2});
+    const auto public_key = curve.public_key(key);
+    must(public_key.has_value(), "no key");
+    constexpr int kSignatures = 5000;
+    Hash32 digest{};
+    const std::int64_t begin = monotonic_us();
+    for (int i = 0; i < kSignatures; ++i) {
+        digest[static_cast<std::size_t>(i) % digest.size()] ^= static_cast<std::uint8_t>(i + 1);
+        const auto made = curve.sign(key, digest);
+        must(made && curve.verify(*public_key, digest, *made), "a signature is wrong");
+    }
+    return static_cast<double>(monotonic_us() - begin) / kSignatures;
+}
+
 void row(const char* name, std::uint64_t count, std::int64_t microseconds) {
     std::printf("%-46s %12.0f a second %9.2f us each\n", name,
                 1e6 * static_cast<double>(count) / static_cast<double>(microseconds),
@@ -59,8 +82,13 @@ int run(std::uint64_t count) {
     Bytes log;
     trust::append_log_entry(log, trust::LogEntry::Start, (*chain)->id(), (*chain)->start());
     const trust::Receipt receipt = allowed();
-    std::int64_t appending = 0;
-    constexpr std::uint64_t kBatch = 1000;
+    std::string folder = (std::filesystem::temp_directory_path() / "redoubt-receipt-bench-XXXXXX").string();
+    must(mkdtemp(folder.data()) != nullptr, "no folder for a log");
+    auto written = gateway::ReceiptLog::open(folder);
+    must(written.has_value(), "no log");
+    (*written)->start((*chain)->id(), (*chain)->start());
+    std::int64_t appending = 0, writing = 0;
+    constexpr std::uint64_t kBatch = 1000, kWrite = 8;
     std::vector<Bytes> made;
     for (std::uint64_t done = 0; done < count; done += kBatch) {
         made.clear();
@@ -71,10 +99,25 @@ int run(std::uint64_t count) {
         for (const auto& bytes : made)
             trust::append_log_entry(log, trust::LogEntry::Receipt, (*chain)->id(), bytes);
         trust::append_log_entry(log, trust::LogEntry::Head, (*chain)->id(), *(*chain)->head(receipt.time));
+        // As many to a write as answers that are ready in one turn of the gateway's loop under load.
+        const std::int64_t received = monotonic_us();
+        for (std::uint64_t i = 0; i < kBatch; ++i) {
+            (*written)->take((*chain)->id(), made[i]);
+            if (i % kWrite == kWrite - 1)
+                must((*written)->write().has_value(), "the log cannot be written");
+        }
+        writing += monotonic_us() - received;
         (*chain)->stored(done + kBatch - 1);
     }
+    written->reset();
+    std::filesystem::remove_all(folder);
     std::printf("receipts of %zu bytes\n", made.back().size());
     row("receipt appended", count, appending);
+    row("receipt written to the gateway's log", count, writing);
+    const double signature = signature_cost();
+    std::printf("%-46s %37.2f us each\n", "signature made and checked", signature);
+    std::printf("%-46s %36.1f %% of it\n", "receipt, appended and written",
+                100 * static_cast<double>(appending + writing) / static_cast<double>(count) / signature);
 
     constexpr std::uint64_t kHeads = 2000;
     std::int64_t signing = 0;

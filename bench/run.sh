@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Signatures a second beside raw libsecp256k1, on this machine, in one run: the enclave's code alone for each kind of
-# signature, what receipts cost, then the whole way over HTTPS. SECONDS_EACH: length of each window. `bench/run.sh --keys 1000000`
+# signature, what policies, principals and receipts cost, then the whole way over HTTPS. SECONDS_EACH: length of each window. `bench/run.sh --keys 1000000`
 # creates a million keys first and signs with random ones of them; STORE=postgresql://… keeps them there (docs/performance.md).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,6 +21,8 @@ for _ in $(seq 1 600); do
     sleep 0.1
 done
 build/release/bin/ethereum_bench
+echo
+build/release/bin/policy_bench
 echo
 build/release/bin/request_signature_bench
 echo

@@ -4,11 +4,13 @@
 #include "base/utf8.h"
 
 #include <algorithm>
+#include <charconv>
 
 namespace redoubt::json {
 
 namespace {
 
+constexpr std::size_t kMostDigits = 320;   // of an integer that a double holds, and a sign
 constexpr std::size_t kPairwiseNames = 12; // up to here comparing every pair beats sorting
 
 bool is_space(char c) noexcept {
@@ -22,6 +24,24 @@ bool is_plain_ascii(char c) noexcept {
 
 bool is_digit(char c) noexcept {
     return c >= '0' && c <= '9';
+}
+
+// Any integer of so many characters is below 2^53.
+constexpr std::size_t kSafeDigits = 15;
+
+// Whether a reader whose numbers are doubles (JavaScript's, and many in other languages: RFC 8259, section 6)
+// reads the same integer. A fraction or an exponent is for the caller to judge.
+bool every_reader_reads(std::string_view integer) noexcept {
+    if (integer.find_first_of(".eE") != std::string_view::npos)
+        return true;
+    double read = 0;
+    const auto [end, error] = std::from_chars(integer.data(), integer.data() + integer.size(), read);
+    if (error != std::errc())
+        return false;
+    char exact[kMostDigits];
+    const auto written = std::to_chars(exact, exact + sizeof exact, read, std::chars_format::fixed, 0);
+    return written.ec == std::errc() &&
+           integer == std::string_view(exact, static_cast<std::size_t>(written.ptr - exact));
 }
 
 void append_utf8(std::string& out, std::uint32_t point) {
@@ -158,6 +178,10 @@ class Document::Parser {
             if (!digits())
                 return bad("a number in the JSON body is malformed");
         }
+        const std::string_view token = text_.substr(start, at_ - start);
+        if (token.size() > kSafeDigits && !every_reader_reads(token))
+            return fail(Code::PrecisionLost, "the JSON has an integer beyond 2^53 that most readers round to "
+                                             "another one; write it as a string");
         // "01", "1x" and the like end here, with a character that cannot follow a value.
         d_.nodes_[index].text_at = static_cast<std::uint32_t>(start);
         d_.nodes_[index].text_size = static_cast<std::uint32_t>(at_ - start);

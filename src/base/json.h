@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A strict JSON reader (RFC 8259) and a writer. The reader refuses what two parsers could read differently:
 // duplicate names (compared after unescaping), invalid UTF-8, lone surrogates, a byte order mark, control
-// characters, anything after the value, comments, NaN. Numbers stay tokens: the caller decides exactly,
-// nothing becomes a double. Depth, size and the number of values are bounded.
+// characters, anything after the value, comments, NaN, integers beyond 2^53 that a double does not hold.
+// Numbers stay tokens: the caller decides exactly, nothing becomes a double. Depth, size and the number of
+// values are bounded.
 //
 // A Document owns flat storage that clear() keeps, so a warmed-up reader allocates nothing. Values are
 // indices into their Document and are invalid after its next parse. Not thread-safe; one Document per thread.
@@ -83,7 +84,7 @@ class Value::Iterator {
 class Document {
   public:
     // Replaces the content. The text must outlive the values that view it (strings without escapes, numbers,
-    // raw()). Errors: BadJson, TooLarge.
+    // raw()). Errors: BadJson, TooLarge, PrecisionLost.
     Result<Value> parse(std::string_view text, const Limits& limits = {});
 
   private:

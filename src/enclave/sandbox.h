@@ -7,8 +7,9 @@
 
 namespace redoubt::enclave {
 
-// Sets no_new_privs and installs the filter for every thread of the process. A forbidden call ends the
-// process. Error: Internal (the kernel has no seccomp).
+// Sets no_new_privs and installs the filter for every thread of the process. To open a file fails with
+// EACCES, for glibc tries to by itself; any other forbidden call ends the process. Error: Internal (the
+// kernel has no seccomp).
 Status enter_sandbox(int socket_family);
 
 } // namespace redoubt::enclave

@@ -30,9 +30,21 @@ bool is_get(const net::HttpRequest& request) noexcept {
     return request.method == "GET" || request.method == "HEAD";
 }
 
+// When a request that a limit has no room for may fit, as the enclave tells whom the policy names.
+std::optional<std::uint64_t> room_after(std::string_view body) {
+    json::Document document;
+    const auto root = document.parse(body);
+    const auto decision = root ? root->get("decision") : std::nullopt;
+    const auto seconds = decision ? decision->get("retry_after_seconds") : std::nullopt;
+    return seconds ? seconds->u64() : std::nullopt;
+}
+
 net::HttpResponse with_retry_after(net::HttpResponse response) {
     if (response.status == 503)
         response.headers.push_back({"retry-after", "1"});
+    if (response.status == http_status(Code::LimitReached))
+        if (const auto seconds = room_after(as_text(response.body)))
+            response.headers.push_back({"retry-after", std::to_string(*seconds)});
     return response;
 }
 

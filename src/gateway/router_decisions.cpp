@@ -149,6 +149,7 @@ bool Router::count_elsewhere(const JobPtr& job) {
         owners_.insert_or_assign(job->key_id, owner);
         job->link = link;
         job->attempts = 0;
+        job->rounds = 0;
         forward(job);
         return true;
     }

@@ -3,15 +3,34 @@
 #include "policy/condition.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace redoubt::policy {
 
 namespace {
 
+// Word by word, and inlined: addresses and numbers are what most conditions compare.
+bool same(const ethereum::Address& a, const ethereum::Address& b) noexcept {
+    std::uint64_t x[2], y[2];
+    std::uint32_t last_x, last_y;
+    std::memcpy(x, a.data(), sizeof x);
+    std::memcpy(y, b.data(), sizeof y);
+    std::memcpy(&last_x, a.data() + sizeof x, sizeof last_x);
+    std::memcpy(&last_y, b.data() + sizeof y, sizeof last_y);
+    static_assert(sizeof x + sizeof last_x == sizeof(ethereum::Address));
+    return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (last_x ^ last_y)) == 0;
+}
+bool same(const Number& a, const Number& b) noexcept {
+    return (a <=> b) == 0;
+}
+bool same(const crypto::HdPath& a, const crypto::HdPath& b) noexcept {
+    return a == b;
+}
+
 template<class T>
 bool among(const std::vector<T>& sorted, const T& value) noexcept {
     if (sorted.size() <= 8) // faster than halving so few
-        return std::find(sorted.begin(), sorted.end(), value) != sorted.end();
+        return std::any_of(sorted.begin(), sorted.end(), [&](const T& each) { return same(each, value); });
     return std::binary_search(sorted.begin(), sorted.end(), value);
 }
 

@@ -109,6 +109,7 @@ test("the same request again is the same signature and takes nothing from a limi
     const full = await pays(by.by, key, { nonce: 6 });
     assert.deepEqual([full.status, full.body.code], [429, "limit_reached"], full.text);
     const { retry_after_seconds: retry, ...said } = full.body.decision;
+    assert.equal(full.headers["retry-after"], String(retry));
     assert.deepEqual(said, { limit: "few", rule: "pay", window_seconds: 3600, used: "3", most: "3" });
     assert.ok(retry > 3590 && retry <= 3600 + 3600 / 32, String(retry));
   }

@@ -69,9 +69,10 @@ export class Random {
 const order = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
 const edgeKeys = [1n, 2n, order - 1n, order / 2n, 1n << 128n].map((key) => "0x" + key.toString(16).padStart(64, "0"));
 
-// JSON in which a BigInt is a number with all its digits. Members that are undefined are left out.
+// JSON in which a BigInt is a number with all its digits, or a string where readers with doubles for numbers would round it. Members
+// that are undefined are left out.
 export function toJson(value) {
-  if (typeof value === "bigint") return value.toString();
+  if (typeof value === "bigint") return BigInt(Number(value)) === value ? value.toString() : `"${value}"`;
   if (Array.isArray(value)) return "[" + value.map(toJson).join(",") + "]";
   if (value !== null && typeof value === "object")
     return "{" + Object.entries(value).filter(([, member]) => member !== undefined)

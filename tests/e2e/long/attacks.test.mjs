@@ -301,23 +301,26 @@ test("JSON that two parsers may read differently is refused, though its principa
   await logged();
 });
 
-// A parser that has no more than 53 bits for a number reads another one; the enclave, and so the policy, reads what is written.
-test("an integer beyond 2^53 is the one that is written, for the policy and in what is signed", async () => {
+// A parser that has no more than 53 bits for a number reads another one. As a string, the enclave and so the policy read what is written.
+test("an integer beyond 2^53 that others would round is refused as a number, and exact as a string", async () => {
   const exact = 9007199254740993n, document = policy();
   document.rules[0].conditions = { "transaction.value": { is: String(exact) }, "transaction.chain_id": { in: ["1", String(exact)] } };
   const key = await makeKey(ready, document), { transaction } = payment();
-  const written = (value, chainId = "1") => JSON.stringify({ transaction: { ...transaction, value: "VALUE", chainId: "CHAIN" } }).replace('"VALUE"', value).replace('"CHAIN"', chainId);
+  const written = (value, chainId = '"1"') => JSON.stringify({ transaction: { ...transaction, value: "VALUE", chainId: "CHAIN" } }).replace('"VALUE"', value).replace('"CHAIN"', chainId);
+  const quoted = (value) => `"${value}"`;
   for (const [value, chainId] of [[exact, 1n], [exact, exact]]) {
-    const answer = await ask(ready, bot.by, "POST", target(key, "sign-transaction"), written(value, chainId));
+    const answer = await ask(ready, bot.by, "POST", target(key, "sign-transaction"), written(quoted(value), quoted(chainId)));
     assert.equal(answer.status, 200, answer.text);
     const made = Transaction.from(answer.body.raw_transaction);
     assert.deepEqual([made.value, made.chainId], [value, chainId]);
     assert.equal(BigInt(answer.body.transaction.value), value);
   }
-  const message = await ask(ready, bot.by, "POST", target(key, "sign-typed-data"), typed(`{"a":${exact}}`));
+  const message = await ask(ready, bot.by, "POST", target(key, "sign-typed-data"), typed(`{"a":"${exact}"}`));
   assert.equal(message.body.digest, TypedDataEncoder.hash({ name: "x" }, { M: [{ name: "a", type: "uint256" }] }, { a: exact }), message.text);
   refused("the value that others read", await ask(ready, bot.by, "POST", target(key, "sign-transaction"), written(exact - 1n)), 403, "policy_denied");
-  refused("the chain that others read", await ask(ready, bot.by, "POST", target(key, "sign-transaction"), written(exact, exact - 1n)), 403, "policy_denied");
+  for (const [what, action, body] of [["the value as a number", "sign-transaction", written(exact)],
+    ["the chain as a number", "sign-transaction", written(quoted(exact), exact)], ["a message's number", "sign-typed-data", typed(`{"a":${exact}}`)]])
+    refused(what, await ask(ready, bot.by, "POST", target(key, action), body), 400, "precision_lost");
   await logged();
 });
 

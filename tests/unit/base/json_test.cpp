@@ -2,6 +2,7 @@
 #include "base/json.h"
 
 #include <gtest/gtest.h>
+#include <random>
 
 namespace redoubt::json {
 namespace {
@@ -181,6 +182,38 @@ TEST(Json, refuses_malformed_numbers) {
         EXPECT_BAD(text);
 }
 
+TEST(Json, refuses_integers_that_doubles_round) {
+    const auto code = [](const std::string& text) {
+        Document document;
+        const auto value = document.parse(text);
+        return value ? Code::Internal : value.error().code;
+    };
+    for (const char* text : {"9007199254740993", "-9007199254740993", "9007199254740995",
+                             "18446744073709551615", "1234567890123456789", "1000000000000000001",
+                             "1157920892373161954235709850086879078532699846656405640394575840079131296399"})
+        EXPECT_EQ(code(text), Code::PrecisionLost) << text;
+    EXPECT_EQ(code(R"({"a":[1,{"b":9007199254740993}]})"), Code::PrecisionLost);
+    EXPECT_EQ(code(std::string(400, '9')), Code::PrecisionLost) << "infinity";
+    // Round amounts of wei, powers of two, and all up to 2^53 are the same everywhere.
+    for (const char* text :
+         {"9007199254740991", "9007199254740992", "9007199254740994", "-9007199254740992",
+          "1000000000000000000", "123000000000000000000",
+          "115792089237316195423570985008687907853269984665640564039457584007913129639936"}) {
+        Document document;
+        const auto value = document.parse(text);
+        ASSERT_TRUE(value) << text;
+        EXPECT_EQ(value->text(), text);
+    }
+    // Property: the reader takes what a double holds, and that only.
+    std::mt19937_64 random(53);
+    for (int i = 0; i < 20'000; ++i) {
+        const std::uint64_t number = random() >> (random() % 12);
+        const auto nearest = static_cast<double>(number);
+        const bool held = nearest < 0x1p64 && static_cast<std::uint64_t>(nearest) == number;
+        EXPECT_EQ(code(std::to_string(number)) != Code::PrecisionLost, held) << number;
+    }
+}
+
 TEST(Json, u64_takes_plain_integers_that_fit) {
     const auto u64 = [](std::string_view text) {
         Document document;
@@ -190,10 +223,9 @@ TEST(Json, u64_takes_plain_integers_that_fit) {
     };
     EXPECT_EQ(u64("0"), 0u);
     EXPECT_EQ(u64("7"), 7u);
-    EXPECT_EQ(u64("18446744073709551615"), 0xffffffffffffffffu);
-    for (const char* text :
-         {"18446744073709551616", "18446744073709551620", "99999999999999999999", "100000000000000000000",
-          "-0", "-1", "1.0", "1e0", "0.0", "1E2", "\"1\"", "null", "[1]"})
+    EXPECT_EQ(u64("18446744073709549568"), 0xfffffffffffff800u);
+    for (const char* text : {"18446744073709551616", "100000000000000000000", "-0", "-1", "1.0", "1e0", "0.0",
+                             "1E2", "\"1\"", "null", "[1]"})
         EXPECT_EQ(u64(text), std::nullopt) << text;
 }
 

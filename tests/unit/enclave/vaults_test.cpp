@@ -276,7 +276,7 @@ TEST(Owners, authorise_vaults_moves_and_the_policy_of_keys_and_nobody_else_does)
     other.epoch = 2;
     EXPECT_EQ(code(ask("a", alice.authorise(other))), "forbidden") << "for another epoch";
     other = create;
-    other.not_after = system_time_ms() - 1;
+    other.not_after = system_time_ms() - 1'000;
     EXPECT_EQ(code(ask("a", alice.authorise(other))), "forbidden") << "expired";
     other = create;
     other.manifest[0] ^= 1;

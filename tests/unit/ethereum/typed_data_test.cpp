@@ -238,8 +238,10 @@ TEST(TypedData, integers_are_taken_to_the_ends_of_their_types) {
     expect_word("uint8", R"("0xfF")", number("ff"));
     expect_word("uint16", "65535", number("ffff"));
     expect_word("uint96", R"("79228162514264337593543950335")", number(std::string(24, 'f')));
-    expect_word("uint256", "9007199254740993", number("20000000000001")); // 2^53 + 1
-    expect_word("uint256", "115792089237316195423570985008687907853269984665640564039457584007913129639935",
+    expect_word("uint256", R"("9007199254740993")", number("20000000000001")); // 2^53 + 1
+    expect_word("uint256", "9007199254740994", number("20000000000002"));
+    expect_word("uint256",
+                R"("115792089237316195423570985008687907853269984665640564039457584007913129639935")",
                 word_of(f64));
     expect_word("uint256", R"("0x)" + f64 + "\"", word_of(f64));
     expect_word("int8", "127", number("7f"));
@@ -267,7 +269,7 @@ TEST(TypedData, integers_beyond_their_types_are_refused) {
              {"int8", R"("0xff")"},
              {"int8", R"("0x80")"},
              {"int64", "9223372036854775808"},
-             {"int64", "-9223372036854775809"},
+             {"int64", R"("-9223372036854775809")"},
              {"int256", R"("0x8)" + std::string(63, '0') + "\""},
              {"int256",
               R"("-57896044618658097711785492504343953926634992332820282019728792003956564819969")"},
@@ -283,7 +285,7 @@ TEST(TypedData, integers_beyond_their_types_are_refused) {
           std::string("{}"), R"("0x)" + std::string(65, '0') + "\"",
           // 2^256, and more digits than any value has
           std::string(R"("115792089237316195423570985008687907853269984665640564039457584007913129639936")"),
-          std::string(500, '9')})
+          "\"" + std::string(500, '9') + "\""})
         for (const std::string_view type : {"uint256", "int256"})
             EXPECT_REFUSED(one_field(type, value), Code::InvalidField, "an integer is");
 }
