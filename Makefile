@@ -2,14 +2,14 @@
 # The front door. Each target says what it does in `make help`; the work is done by tools/, CMake and CTest.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build demo test test-long bench format lint clean
+.PHONY: help deps build demo test test-long test-enclave eif bench format lint clean
 SHELL := /bin/bash
 
 JOBS := $(shell nproc)
 
 help: ## this list
 	@echo "Redoubt: make TARGET"
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 deps: ## install what is missing (Debian packages, Node.js, npm packages); needs root only for packages
 	@tools/deps.sh
@@ -28,6 +28,13 @@ test-long: deps build ## load, kill, chaos and long fuzz runs (an hour or more)
 	@tools/deps.sh test
 	@tools/deps.sh browser
 	@ctest --test-dir build/release --output-on-failure --no-tests=error -C long -L '^long$$'
+
+eif: deps ## build/image: redoubt.eif and redoubt-dev.eif (KERNEL=FILE: another kernel; INPUTS=ARCHIVE: without a network)
+	@image/build.sh
+
+test-enclave: deps build ## boot the image in a virtual machine and run its tests
+	@tools/deps.sh test
+	@tests/e2e/enclave/run.sh
 
 bench: deps build ## signatures a second and latency, beside raw libsecp256k1
 	@bench/run.sh

@@ -41,6 +41,8 @@ namespace redoubt {
     X(LimitReached, "limit_reached", 429)                                                                    \
     X(LimitsElsewhere, "limits_elsewhere", 503)                                                              \
     X(ReceiptInvalid, "receipt_invalid", 400)                                                                \
+    X(ImageInvalid, "image_invalid", 400)                                                                    \
+    X(RunnerFailed, "runner_failed", 503)                                                                    \
     X(WrongAuthority, "wrong_authority", 421)                                                                \
     X(NotFound, "not_found", 404)                                                                            \
     X(UnknownKey, "unknown_key", 404)                                                                        \

@@ -41,9 +41,12 @@ int main(int argc, char** argv) {
     redoubt::cli::add_attestation(app, context);
     redoubt::cli::add_audit(app, context);
     redoubt::cli::add_manifest(app, context);
+    redoubt::cli::add_eif(app, context);
     redoubt::cli::add_authorize(app, context);
     redoubt::cli::add_policies(app, context);
     redoubt::cli::add_services(app, context);
+    redoubt::cli::add_nitro_sim(app, context);
+    redoubt::cli::add_watchdog(app, context);
     redoubt::cli::add_doctor(app, context);
     redoubt::cli::add_documentation(app, context);
     try {

@@ -20,6 +20,7 @@
 #include <csignal>
 #include <cstdio>
 #include <fcntl.h>
+#include <filesystem>
 #include <functional>
 #include <future>
 #include <poll.h>
@@ -33,8 +34,9 @@ namespace redoubt::cli {
 namespace {
 
 constexpr int kReadyTimeoutMs = 30'000;
-constexpr int kReadyFd = 3;            // in the child
-constexpr int kHealthyAfterMs = 2'000; // a part that lived this long is started again at once
+constexpr std::uint32_t kFirstCid = 16; // of enclaves in virtual machines, as the watchdog counts them
+constexpr int kReadyFd = 3;             // in the child
+constexpr int kHealthyAfterMs = 2'000;  // a part that lived this long is started again at once
 
 struct UpOptions {
     std::string data_dir;
@@ -47,6 +49,9 @@ struct UpOptions {
     unsigned vault_lease_seconds = 3600;
     unsigned deletion_wait_seconds = 604'800;
     bool quiet = false;
+    std::string enclave = "process";
+    std::string eif, qemu; // with "vm"
+    bool vm() const noexcept { return enclave == "vm"; }
 };
 
 std::string directory_of(const std::string& path) {
@@ -69,11 +74,11 @@ struct ReadyPipe {
     }
 
     // A line from the child. Ends early when `ending` becomes true.
-    Result<std::string> wait(const std::atomic<bool>& ending) const {
+    Result<std::string> wait(const std::atomic<bool>& ending, int limit_ms = kReadyTimeoutMs) const {
         constexpr int kSliceMs = 100;
         std::string line;
         pollfd waiting{read_end.get(), POLLIN, 0};
-        const std::int64_t deadline = monotonic_ms() + kReadyTimeoutMs;
+        const std::int64_t deadline = monotonic_ms() + limit_ms;
         while (line.empty() || line.back() != '\n') {
             if (ending)
                 return fail(Code::ShuttingDown, "stopped before everything was ready");
@@ -129,8 +134,11 @@ class Up {
         setup.join();
         if (lock_fd_ >= 0)
             close(lock_fd_);
-        if (!folder_.run.empty() && folder_.run.starts_with("/tmp/redoubt-"))
-            (void)rmdir(folder_.run.c_str());
+        // A folder made for this run alone, not one in a data folder that is called so.
+        if (folder_.run.starts_with("/tmp/redoubt-") && folder_.run != folder_.file("run")) {
+            std::error_code ignored;
+            std::filesystem::remove_all(folder_.run, ignored);
+        }
         return exit_code_;
     }
 
@@ -196,7 +204,11 @@ class Up {
         REDOUBT_TRY(
             const std::string manifest,
             make_manifest(folder_, state_, {options_.vault_lease_seconds, options_.deletion_wait_seconds}));
-        REDOUBT_TRY(pair_, measure(enclave_program, manifest));
+        if (options_.vm()) {
+            REDOUBT_TRY(pair_, make_development_image(folder_, options_.eif, manifest));
+        } else {
+            REDOUBT_TRY(pair_, measure(enclave_program, manifest));
+        }
         say("pinning the KMS keys to PCR0 " + to_hex(pair_.pcr0).substr(0, 16) + "… and PCR16 " +
             to_hex(pair_.pcr16).substr(0, 16) + "…");
         REDOUBT_CHECK(pin(cloud, state_.kms_key_arn, trust::KmsPurpose::Vault));
@@ -282,10 +294,25 @@ class Up {
     }
 
     std::string enclave_socket(unsigned index) const {
+        if (options_.vm())
+            return "unix:" + folder_.socket("redoubt-" + std::to_string(kFirstCid + index) + "/enclave.sock");
         return "unix:" + folder_.socket("enclave-" + std::to_string(index) + ".sock");
     }
 
+    // In virtual machines, which the watchdog keeps as it keeps enclaves on Nitro.
+    Status start_watchdog() {
+        return start("watchdog", 2,
+                     {program_, "watchdog", "--runner", "vm", "--image", folder_.file("enclave.eif"),
+                      "--enclaves", std::to_string(options_.enclaves), "--first-cid",
+                      std::to_string(kFirstCid), "--qemu", options_.qemu, "--development-root",
+                      folder_.file("attestation"), "--directory", folder_.run, "--parent-port",
+                      "8000=" + folder_.socket("kms.sock")},
+                     nullptr);
+    }
+
     Status start_enclaves(const std::string& enclave_program) {
+        if (options_.vm())
+            return start_watchdog();
         for (unsigned i = 0; i < options_.enclaves; ++i)
             REDOUBT_CHECK(start("enclave", 2,
                                 {enclave_program, "--listen", enclave_socket(i), "--kms-proxy",
@@ -425,6 +452,8 @@ class Up {
         writer.end_array();
         writer.key("devcloud").number(first_pid("devcloud"));
         writer.key("vsock_proxy").number(first_pid("vsock-proxy"));
+        if (options_.vm())
+            writer.key("watchdog").number(first_pid("watchdog"));
         writer.end_object().end_object();
         text.push_back('\n');
         REDOUBT_CHECK(write_file_atomically(folder_.file("ready.json"), text, 0600));
@@ -485,13 +514,30 @@ void add_up(CLI::App& app, Context& context) {
                    "how long a key's deletion waits at least; for the manifest of the first run")
         ->check(CLI::Range(0, 31'536'000))
         ->capture_default_str();
+    up->add_option(
+          "--enclave", options->enclave,
+          "process: a sandboxed process with a software NSM; vm: the image in a virtual machine, with the "
+          "kernel's own vsock and NSM drivers")
+        ->check(CLI::IsMember({"process", "vm"}))
+        ->capture_default_str();
+    up->add_option("--eif", options->eif,
+                   "with --enclave vm: the image, as `make eif` builds it; one ramdisk with this "
+                   "folder's CA is added")
+        ->check(CLI::ExistingFile);
+    up->add_option("--qemu", options->qemu, "with --enclave vm: qemu-system-x86_64, version 11 or later")
+        ->check(CLI::ExistingFile);
     up->add_flag("--quiet", options->quiet, "no progress on stderr");
-    up->footer(
-        "Prints `ready URL` on stdout when a key can sign. DATA_DIR/ready.json then tells addresses, "
-        "credentials and pins.\n"
-        "Stop with Ctrl-C or SIGTERM: nothing is left running, the data stays.\n"
-        "The enclave is a sandboxed process with a software NSM here: for development, not for funds.");
-    up->callback([&context, options] { context.exit_code = Up(*options, context.program).run(); });
+    up->footer("Prints `ready URL` on stdout when a key can sign. DATA_DIR/ready.json then tells addresses, "
+               "credentials and pins.\n"
+               "Stop with Ctrl-C or SIGTERM: nothing is left running, the data stays.\n"
+               "The enclave is a sandboxed process or a virtual machine here, its NSM is software, and this "
+               "machine's "
+               "owner can read it: for development, not for funds.");
+    up->callback([&context, options] {
+        if (options->vm() && (options->eif.empty() || options->qemu.empty()))
+            throw CLI::RequiredError("--enclave vm: --eif and --qemu");
+        context.exit_code = Up(*options, context.program).run();
+    });
 }
 
 } // namespace redoubt::cli

@@ -5,6 +5,8 @@
 #include "cli/client.h"
 #include "crypto/hash.h"
 #include "crypto/random.h"
+#include "image/cpio.h"
+#include "image/eif.h"
 #include "net/tls.h"
 #include "nitro/software_nsm.h"
 
@@ -20,7 +22,8 @@ namespace redoubt::cli {
 
 namespace {
 
-constexpr std::size_t kLongestSocketFolder = 80; // of sockaddr_un's 107 bytes, with room for the name
+constexpr std::size_t kLongestSocketFolder =
+    72; // of sockaddr_un's 107 bytes, less "/redoubt-16/vsock-device.sock"
 
 Status make_folder(const std::string& path) {
     if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
@@ -200,6 +203,35 @@ Result<trust::MeasurementPair> measure(const std::string& enclave_program, const
     REDOUBT_TRY(const auto parsed, trust::parse_manifest(manifest));
     return trust::MeasurementPair{nitro::pcr_of(crypto::sha384(as_bytes(program))),
                                   nitro::pcr_of(parsed.digest())};
+}
+
+Result<trust::MeasurementPair> make_development_image(const UpFolder& folder, const std::string& eif,
+                                                      const std::string& manifest) {
+    REDOUBT_TRY(const std::string file, read_text_file(eif));
+    REDOUBT_TRY(const auto base, image::read_eif(as_bytes(file)));
+    if (base.crc_stored != base.crc_computed)
+        return fail(Code::ImageInvalid, "the image file's checksum is wrong: copy it again", eif);
+    REDOUBT_TRY(const std::string roots, read_text_file(folder.file("tls/ca.pem")));
+    REDOUBT_TRY(const auto parsed, trust::parse_manifest(manifest));
+    REDOUBT_TRY(auto ramdisk,
+                image::write_cpio({{"etc", 0755, true},
+                                   {"etc/redoubt", 0755, true},
+                                   {"etc/redoubt/development", 0755, true},
+                                   {"etc/redoubt/development/endpoint-suffix", 0444, false,
+                                    to_bytes(std::string(kDevelopmentSuffix) + "\n")},
+                                   {"etc/redoubt/development/roots.pem", 0444, false, to_bytes(roots)}}));
+    image::EifParts parts;
+    parts.arm64 = base.arm64;
+    parts.cmdline = as_text(base.cmdline());
+    parts.metadata = as_text(base.metadata());
+    parts.kernel.assign(base.kernel().begin(), base.kernel().end());
+    for (const ByteView disk : base.ramdisks())
+        parts.ramdisks.emplace_back(disk.begin(), disk.end());
+    parts.ramdisks.push_back(std::move(ramdisk));
+    REDOUBT_TRY(const Bytes made, image::write_eif(parts));
+    REDOUBT_CHECK(write_file_atomically(folder.file("enclave.eif"), as_text(made), 0600));
+    REDOUBT_TRY(const auto eif_made, image::read_eif(made));
+    return trust::MeasurementPair{image::measure(eif_made).pcr0, nitro::pcr_of(parsed.digest())};
 }
 
 } // namespace redoubt::cli

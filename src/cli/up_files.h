@@ -3,6 +3,7 @@
 //   attestation/root.pem, root.key   development attestation root
 //   tls/ca.pem, ca.key, gateway.*, devcloud.*
 //   devcloud/                        state of the stand-ins; access-key.json
+//   enclave.eif                      with --enclave vm: the development image that boots
 //   manifest.json, state.json, store.db, ready.json, log/, receipts/, run/ (sockets)
 #pragma once
 
@@ -49,5 +50,11 @@ struct UpLimits {
 Result<std::string> make_manifest(const UpFolder& folder, const UpState& state, const UpLimits& limits);
 // PCR0 of redoubt-enclave-dev as it measures itself, and PCR16 of a manifest.
 Result<trust::MeasurementPair> measure(const std::string& enclave_program, const std::string& manifest);
+
+// Writes enclave.eif: the image `eif` and one ramdisk more, which makes its enclave trust this folder's CA
+// instead of Amazon's and call kms.REGION.kDevelopmentSuffix. Gives its PCR0 with the manifest's PCR16.
+// Errors: Io, ImageInvalid.
+Result<trust::MeasurementPair> make_development_image(const UpFolder& folder, const std::string& eif,
+                                                      const std::string& manifest);
 
 } // namespace redoubt::cli

@@ -6,6 +6,7 @@
 #include "nitro/attestation_chain.h"
 #include "nitro/cbor_map.h"
 #include "nitro/certificate.h"
+#include "nitro/cose.h"
 
 #include <algorithm>
 
@@ -19,8 +20,6 @@ const Hash32 kAwsNitroRootSha256 = {0x64, 0x1a, 0x03, 0x21, 0xa3, 0xe2, 0x44, 0x
 
 namespace {
 
-constexpr std::uint64_t kTagCoseSign1 = 18;                   // RFC 9052, section 2
-constexpr ByteArray<4> kProtected = {0xa1, 0x01, 0x38, 0x22}; // {1 (alg): -35 (ES384)}
 constexpr std::size_t kMaxPayload = 16384;
 constexpr std::size_t kMaxModuleId = 256;
 constexpr std::size_t kMaxField = 1024;                      // public_key, user_data, nonce
@@ -84,18 +83,6 @@ bool read_payload(ByteView payload, Attestation& out) {
     return read && in.finished();
 }
 
-// RFC 9052, section 4.4.
-Bytes sig_structure(const Attestation& attestation) {
-    Bytes out;
-    cbor::Writer(out)
-        .array(4)
-        .text("Signature1")
-        .bytes(attestation.protected_header)
-        .bytes({})
-        .bytes(attestation.payload);
-    return out;
-}
-
 } // namespace
 
 bool Attestation::debug() const noexcept {
@@ -116,7 +103,8 @@ Result<Attestation> parse_attestation(ByteView document) {
     if (in.array() != 4u)
         return invalid("the attestation document is not a COSE_Sign1");
     const auto header = in.bytes();
-    if (!header || !std::equal(header->begin(), header->end(), kProtected.begin(), kProtected.end()))
+    if (!header ||
+        !std::equal(header->begin(), header->end(), kProtectedEs384.begin(), kProtectedEs384.end()))
         return invalid("the attestation document is not signed with ES384");
     const auto unprotected = in.map();
     const auto payload = in.bytes();
@@ -139,7 +127,8 @@ Result<Attestation> verify_attestation(ByteView document, ByteView root_der, Uni
     REDOUBT_TRY(const VerifiedChain chain,
                 verify_chain(attestation.cabundle, attestation.certificate, root_der));
     const auto signature = to_array<sizeof(Es384Signature)>(attestation.signature);
-    if (!signature || !verify_es384(chain.leaf_point, sig_structure(attestation), *signature))
+    const Bytes signed_bytes = sig_structure(attestation.protected_header, attestation.payload);
+    if (!signature || !verify_es384(chain.leaf_point, signed_bytes, *signature))
         return fail(Code::AttestationUntrusted, "the attestation document's signature is wrong");
     if (at < chain.not_before || at > chain.not_after)
         return fail(Code::AttestationExpired,

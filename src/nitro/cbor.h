@@ -2,7 +2,7 @@
 // CBOR (RFC 8949), the strict subset that NSM and COSE use: unsigned and negative integers, byte and text
 // strings, arrays, maps, tags, null, booleans. The reader refuses non-shortest integers, indefinite strings
 // and arrays, reserved values, floats, and depth over 8. Indefinite *maps* are accepted only where the caller
-// asks: attestation payloads since 2025-07.
+// asks: attestation payloads since 2025-07, and replies of the NSM.
 #pragma once
 
 #include "base/cursor.h"

@@ -49,23 +49,28 @@ Result<Bytes> ask(NsmTransport& transport, ByteView request) {
     return response;
 }
 
+// {NAME: value}: the map's only member. Of definite or of indefinite length, as serde writes either.
+bool read_only_member(ByteView response, std::string_view name,
+                      const std::function<bool(cbor::Reader&)>& read) {
+    cbor::Reader in(response);
+    return cbor::read_map(in, {{name, read}}, true) && in.finished();
+}
+
 // What a response that is not the expected one says: {"Error": NAME}, or nothing that makes sense.
 std::unexpected<Error> read_refusal(ByteView response) {
-    cbor::Reader in(response);
-    const auto head = in.map();
-    if (!head || head->size != 1 || in.text() != "Error")
+    std::string_view name;
+    if (!read_only_member(response, "Error", [&](cbor::Reader& in) {
+            const auto text = in.text();
+            name = text.value_or("");
+            return text.has_value();
+        }))
         return malformed();
-    const auto name = in.text();
-    if (!name || !in.finished())
-        return malformed();
-    return refused(*name);
+    return refused(name);
 }
 
 // Succeeds when the response is {NAME: {members}}.
 Status read_reply(ByteView response, std::string_view name, std::initializer_list<cbor::Member> members) {
-    cbor::Reader in(response);
-    const auto head = in.map();
-    if (head && head->size == 1 && in.text() == name && cbor::read_map(in, members) && in.finished())
+    if (read_only_member(response, name, [&](cbor::Reader& in) { return cbor::read_map(in, members, true); }))
         return {};
     return read_refusal(response);
 }

@@ -3,6 +3,7 @@
 
 #include "crypto/random.h"
 #include "nitro/cbor_map.h"
+#include "nitro/cose.h"
 #include "nitro/software_nsm_certificates.h"
 
 #include <algorithm>
@@ -17,8 +18,7 @@ namespace {
 constexpr std::uint16_t kLockedAtBoot = 16;
 constexpr std::size_t kMaxField = 1024; // of an attestation request; the same test sends so much
 constexpr std::size_t kRandomSize = 256;
-constexpr std::size_t kMaxRegion = 20;                        // with it, every common name fits into 64
-constexpr ByteArray<4> kProtected = {0xa1, 0x01, 0x38, 0x22}; // {1 (alg): -35 (ES384)}
+constexpr std::size_t kMaxRegion = 20; // with it, every common name fits into 64
 
 Bytes error(std::string_view name) {
     Bytes out;
@@ -268,10 +268,9 @@ class SoftwareNsm final : public NsmTransport {
     }
 
     Result<Bytes> sign(ByteView payload) const {
-        Bytes to_sign, out;
-        cbor::Writer(to_sign).array(4).text("Signature1").bytes(kProtected).bytes({}).bytes(payload);
-        REDOUBT_TRY(const Es384Signature signature, chain_.sign(to_sign));
-        cbor::Writer(out).array(4).bytes(kProtected).map(0).bytes(payload).bytes(signature);
+        REDOUBT_TRY(const Es384Signature signature, chain_.sign(sig_structure(kProtectedEs384, payload)));
+        Bytes out;
+        cbor::Writer(out).array(4).bytes(kProtectedEs384).map(0).bytes(payload).bytes(signature);
         return out;
     }
 

@@ -110,8 +110,15 @@ TEST_F(NsmTest, a_description_that_is_not_exactly_one_is_refused) {
     EXPECT_TRUE(refused(head + "a7" + kVersions + kRest + "00"));
     EXPECT_TRUE(refused("a2" + text("DescribeNSM") + "a7" + kVersions + kRest + text("x") + "00"));
     EXPECT_TRUE(refused("a1" + text("DescribePCR") + "a7" + kVersions + kRest));
-    EXPECT_TRUE(refused("bf" + text("DescribeNSM") + "a7" + kVersions + kRest + "ff"));
-    EXPECT_TRUE(refused(head + "bf" + kVersions + kRest + "ff"));
+    EXPECT_FALSE(refused("bf" + text("DescribeNSM") + "a7" + kVersions + kRest + "ff"));
+    EXPECT_FALSE(refused(head + "bf" + kVersions + kRest + "ff"));
+    EXPECT_FALSE(refused("bf" + text("DescribeNSM") + "bf" + kVersions + kRest + "ffff"));
+    EXPECT_TRUE(refused("bf" + text("DescribeNSM") + "bf" + kVersions + kRest + "ff"));
+    EXPECT_TRUE(refused("bf" + text("DescribeNSM") + "bf" + kVersions + kRest + "ffffff"));
+    EXPECT_TRUE(refused(head + "bf" + kVersions + kRest)); // no break
+    EXPECT_TRUE(refused("bf" + text("DescribeNSM") + "a7" + kVersions + kRest + text("x") + "00ff"));
+    EXPECT_TRUE(refused(head + "bf" + kVersions + "ff"));
+    EXPECT_TRUE(refused(head + "bf" + kVersions + kRest + text("more") + "00ff"));
     EXPECT_TRUE(refused(text("DescribeNSM")));
     EXPECT_TRUE(refused(changed(text("SHA384"), text("SHA256"))));
     EXPECT_TRUE(refused(changed("83000110", "83000100")));   // a register twice
@@ -189,6 +196,9 @@ TEST_F(NsmTest, the_nsms_own_errors_are_named) {
     EXPECT_EQ(status.error().describe().find("Sesame"), std::string::npos);
     EXPECT_EQ(code(answering("a1" + text("Error") + text("InvalidIndex") + "00").lock_pcr(16)), "nsm_failed");
     EXPECT_EQ(code(answering("a1" + text("Error") + "01").describe()), "nsm_failed");
+    const auto indefinite = answering("bf" + text("Error") + text("InvalidIndex") + "ff").lock_pcr(16);
+    ASSERT_FALSE(indefinite);
+    EXPECT_NE(indefinite.error().text.view().find("InvalidIndex"), std::string_view::npos);
 }
 
 TEST_F(NsmTest, a_document_must_not_be_empty) {
