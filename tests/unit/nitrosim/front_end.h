@@ -5,12 +5,12 @@
 
 #include "nitrosim/vhost_user.h"
 
-#include <gtest/gtest.h>
-
+#include <algorithm>
 #include <cstring>
 #include <deque>
 #include <fcntl.h>
 #include <filesystem>
+#include <gtest/gtest.h>
 #include <map>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -140,7 +140,7 @@ class DriverRing {
     // A buffer for the device to read, or to write.
     std::uint16_t post_out(ByteView bytes) {
         const std::uint16_t index = take();
-        std::memcpy(buffer(index), bytes.data(), bytes.size());
+        std::copy(bytes.begin(), bytes.end(), buffer(index)); // also of none
         write(index, {buffer_address(index), static_cast<std::uint32_t>(bytes.size()), 0, 0});
         offer(index);
         return index;
