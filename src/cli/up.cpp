@@ -74,11 +74,11 @@ struct ReadyPipe {
     }
 
     // A line from the child. Ends early when `ending` becomes true.
-    Result<std::string> wait(const std::atomic<bool>& ending, int limit_ms = kReadyTimeoutMs) const {
+    Result<std::string> wait(const std::atomic<bool>& ending) const {
         constexpr int kSliceMs = 100;
         std::string line;
         pollfd waiting{read_end.get(), POLLIN, 0};
-        const std::int64_t deadline = monotonic_ms() + limit_ms;
+        const std::int64_t deadline = monotonic_ms() + kReadyTimeoutMs;
         while (line.empty() || line.back() != '\n') {
             if (ending)
                 return fail(Code::ShuttingDown, "stopped before everything was ready");
@@ -531,8 +531,7 @@ void add_up(CLI::App& app, Context& context) {
                "credentials and pins.\n"
                "Stop with Ctrl-C or SIGTERM: nothing is left running, the data stays.\n"
                "The enclave is a sandboxed process or a virtual machine here, its NSM is software, and this "
-               "machine's "
-               "owner can read it: for development, not for funds.");
+               "machine's owner can read it: for development, not for funds.");
     up->callback([&context, options] {
         if (options->vm() && (options->eif.empty() || options->qemu.empty()))
             throw CLI::RequiredError("--enclave vm: --eif and --qemu");
