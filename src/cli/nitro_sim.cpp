@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/stop_signal.h"
 #include "host/vm_runner.h"
 #include "nitro/software_nsm.h"
 
@@ -14,7 +15,6 @@
 #include <csignal>
 #include <cstdio>
 #include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 namespace redoubt::cli {
@@ -91,12 +91,7 @@ Status serve_nitro_sim(const NitroSimCommand& command) {
     REDOUBT_CHECK(nitro::make_software_nsm(root, nsm));
 
     net::EventLoop loop;
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    const net::Fd stop(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+    const net::Fd stop = stop_signal();
     loop.add(stop.get(), EPOLLIN, [&](std::uint32_t) { loop.stop(); });
 
     nitrosim::NitroSimOptions options;

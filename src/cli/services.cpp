@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/stop_signal.h"
 #include "devcloud/devcloud.h"
 #include "gateway/gateway.h"
 #include "host/vsock_proxy.h"
@@ -12,22 +13,11 @@
 
 #include <csignal>
 #include <cstdio>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 namespace redoubt::cli {
 
 namespace {
-
-// A descriptor that becomes readable on SIGTERM or SIGINT.
-net::Fd stop_signal() {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    return net::Fd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
-}
 
 // Tells whoever started us: a JSON line on --ready-fd, else on stdout.
 void announce(int ready_fd, const std::string& line) {

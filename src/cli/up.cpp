@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/stop_signal.h"
 #include "cli/up_cloud.h"
 #include "cli/up_files.h"
 #include "crypto/random.h"
@@ -108,12 +109,7 @@ class Up {
                        }}) {}
 
     int run() {
-        sigset_t signals;
-        sigemptyset(&signals);
-        sigaddset(&signals, SIGTERM);
-        sigaddset(&signals, SIGINT);
-        pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-        const net::Fd stop(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+        const net::Fd stop = stop_signal();
         loop_.add(stop.get(), EPOLLIN, [&](std::uint32_t) {
             signalfd_siginfo info;
             (void)!read(stop.get(), &info, sizeof info);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/stop_signal.h"
 #include "host/nitro_runner.h"
 #include "host/process_runner.h"
 #include "host/vm_runner.h"
@@ -14,7 +15,6 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -158,12 +158,7 @@ Status watch_enclaves(WatchdogCommand& command, const char* program) {
                     "--silent-limit-ms is at least three times --probe-ms: raise the one or lower "
                     "the other");
     (void)std::signal(SIGPIPE, SIG_IGN); // whoever reads the log or the ready line may go away
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    const net::Fd stop(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+    const net::Fd stop = stop_signal();
     if (!command.listen.empty()) {
         REDOUBT_TRY(command.options.listen, net::parse_endpoint(command.listen));
     }
