@@ -50,7 +50,7 @@ Result<NewKey> new_key_of(const json::Value& body) {
     REDOUBT_TRY(out.hd, optional_bool(body, "hd", "hd must be true or false"));
     REDOUBT_TRY(out.raw_signing, optional_bool(body, "raw_signing", "raw_signing must be true or false"));
     if (const auto policy = body.get("policy")) {
-        REDOUBT_TRY(out.policy, policy::parse_document(policy->raw()));
+        REDOUBT_TRY(out.policy, read_policy(*policy));
     }
     return out;
 }

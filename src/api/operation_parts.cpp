@@ -74,6 +74,13 @@ Result<json::Value> parse_body(const Request& request, json::Document& scratch) 
     return body;
 }
 
+Result<policy::Document> read_policy(const json::Value& policy) {
+    auto document = policy::parse_document(policy.raw());
+    if (!document)
+        document.error().context.clear();
+    return document;
+}
+
 Result<bool> optional_bool(const json::Value& body, std::string_view name, FixedText invalid) {
     const auto value = body.get(name);
     if (!value)

@@ -11,6 +11,8 @@ Status need_method(const Request& request, std::string_view method, FixedText te
 Status no_query(const Request& request);
 Result<Bytes> parse_nonce(std::string_view text);
 Result<json::Value> parse_body(const Request& request, json::Document& scratch);
+// Its errors lose their place in the document: what leaves the enclave is a code and a fixed text.
+Result<policy::Document> read_policy(const json::Value& policy);
 // Absent: false.
 Result<bool> optional_bool(const json::Value& body, std::string_view name, FixedText invalid);
 Result<Bytes> optional_nonce(const json::Value& body); // absent: empty

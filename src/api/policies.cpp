@@ -13,7 +13,7 @@ Result<policy::Document> policy_of(const json::Value& body) {
     const auto policy = body.get("policy");
     if (!policy)
         return fail(Code::MissingField, "the body needs policy: the document");
-    return policy::parse_document(policy->raw());
+    return read_policy(*policy);
 }
 
 Result<json::Value> posted(const Request& request, json::Document& scratch) {

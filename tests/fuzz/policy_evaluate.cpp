@@ -49,7 +49,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const ethereum::Transaction transaction = transaction_of(rest);
     policy::Facts facts;
     facts.transaction = &transaction;
-    facts.now = transaction.nonce * 3'600'000;
+    facts.now = static_cast<UnixMs>(transaction.nonce * 3'600'000);
     if (!rest.empty() && rest[0] / 4 % 3 == 0 && !document->principals.empty())
         facts.asker.key = &document->principals[0].key;
     else if (!rest.empty() && rest[0] / 4 % 3 == 1)

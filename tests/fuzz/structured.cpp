@@ -391,7 +391,8 @@ class TypedDataMaker {
         }
         out.word = blob(word);
         const std::string digits = ethereum::to_decimal(number);
-        if (in_.byte() % 2 == 0)
+        // As a number only where every reader reads the same one (base/json.h).
+        if (in_.byte() % 2 == 0 && digits.size() < 16)
             text += (negative ? "-" : "") + digits;
         else
             text += std::string("\"") + (negative ? "-" : "") + digits + "\"";

@@ -50,7 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::uint16_t base = in.u16();
     const ByteView content = in.rest().first(std::min(in.rest().size(), kMemory));
     std::memset(ram.data, 0, kMemory);
-    std::memcpy(ram.data, content.data(), content.size());
+    std::ranges::copy(content, ram.data); // memcpy takes no null pointer, which an empty view has
     // Table, available ring, used ring, then buffers; addresses 0x10000 and up reach all of it.
     auto queue = Virtqueue::at(ram.memory, kSize, {kFront, kFront + 512, kFront + 256}, base);
     require(queue.has_value());

@@ -24,7 +24,10 @@ Code refusal(std::string_view method, std::string_view path, std::string_view bo
     Parsed out;
     parse(out, method, path, body, content_type, query);
     EXPECT_FALSE(out.operation) << method << " " << path << " " << body;
-    return out.operation ? Code::Internal : out.operation.error().code;
+    if (out.operation)
+        return Code::Internal;
+    EXPECT_EQ(out.operation.error().context, ""); // a code and a fixed text, for it leaves the enclave
+    return out.operation.error().code;
 }
 
 constexpr std::string_view kTransaction =
@@ -322,6 +325,10 @@ TEST(Operation, a_policy_is_stored_for_the_manifest_to_name) {
     EXPECT_EQ(refusal("POST", "/v1/policies", R"({"policy":[]})"), Code::InvalidField);
     EXPECT_EQ(refusal("POST", "/v1/policies", R"({"policy":{"redoubt_policy":2,"rules":[]}})"),
               Code::InvalidField);
+    constexpr std::string_view kElsewhere =
+        R"({"policy":{"redoubt_policy":1,"rules":[{"effect":"allow","name":"open"}],"export_recipients":[{"id":"c","public_key":"0x"}]}})";
+    EXPECT_EQ(refusal("POST", "/v1/policies", kElsewhere), Code::InvalidField);
+    EXPECT_EQ(refusal("POST", "/v1/keys", kElsewhere), Code::InvalidField);
     EXPECT_EQ(refusal("POST", "/v1/policies", std::string(kOpen).insert(1, R"("digest":"00",)")),
               Code::UnknownField);
     EXPECT_EQ(refusal("POST", "/v1/policies", kOpen, ""), Code::UnsupportedMedia);

@@ -53,8 +53,8 @@ TEST_F(KmsGrants, allows_the_grantee_the_operations_named) {
     const auto made = grant({"Encrypt", "DescribeKey"});
     EXPECT_EQ(made["GrantId"].get<std::string>().size(), 64u);
     EXPECT_EQ(encrypt().status, 200);
-    EXPECT_EQ(encrypt(nullptr, Json({made["GrantToken"]})).status, 200);
-    EXPECT_EQ(encrypt(nullptr, Json({"bm8="})).type(), "InvalidGrantTokenException");
+    EXPECT_EQ(encrypt(nullptr, Json::array({made["GrantToken"]})).status, 200);
+    EXPECT_EQ(encrypt(nullptr, Json::array({"bm8="})).type(), "InvalidGrantTokenException");
     EXPECT_EQ(kms("DescribeKey", {{"KeyId", key_}}, user(kAnnKey)).status, 200);
     EXPECT_EQ(kms("GenerateDataKey", {{"KeyId", key_}, {"KeySpec", "AES_256"}}, user(kAnnKey)).type(),
               "AccessDeniedException");

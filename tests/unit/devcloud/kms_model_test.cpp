@@ -221,7 +221,7 @@ TEST_F(KmsModel, re_encrypts_and_generates_without_plaintext) {
               40u);
     const auto random = kms("GenerateRandom", {{"NumberOfBytes", 33}}).body["Plaintext"].get<std::string>();
     EXPECT_EQ(from_base64(random)->size(), 33u);
-    EXPECT_NE(random, kms("GenerateRandom", {{"NumberOfBytes", 33}}).body["Plaintext"]);
+    EXPECT_NE(random, kms("GenerateRandom", {{"NumberOfBytes", 33}}).body["Plaintext"].get<std::string>());
     EXPECT_EQ(kms("GenerateRandom", Json::object()).type(), "ValidationException");
     EXPECT_EQ(kms("GenerateRandom", {{"NumberOfBytes", 1}, {"CustomKeyStoreId", "x"}}).type(),
               "CustomKeyStoreNotFoundException");

@@ -40,7 +40,7 @@ Key rsa_key() {
     return key;
 }
 Key ec_key() {
-    static const Key key(EVP_EC_gen("P-256"), EVP_PKEY_free);
+    static const Key key(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"), EVP_PKEY_free);
     return key;
 }
 

@@ -292,8 +292,8 @@ TEST(Enclave, kms_errors_have_codes_of_their_own_and_no_words_of_kms) {
     const std::pair<const char*, const char*> cases[] = {{"AccessDeniedException", "kms_denied"},
                                                          {"DisabledException", "kms_refused"},
                                                          {"ThrottlingException", "kms_throttled"}};
-    for (const auto& [type, expected] : cases) {
-        kms().forge([&, type = type](nlohmann::json& reply, int) {
+    for (const auto& [error, expected] : cases) {
+        kms().forge([type = error](nlohmann::json& reply, int) {
             reply = {{"__type", type}, {"message", "arn:aws:secret-detail"}, {"status", 400}};
         });
         const Bytes stored = to_text_bytes(kms().encrypt(*from_hex(kGoldenKey)));

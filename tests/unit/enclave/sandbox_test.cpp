@@ -16,8 +16,11 @@
 
 using namespace redoubt;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true; // their run time makes calls of its own, and has another malloc
+// Their run time makes calls of its own, and has another malloc.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) // g++
+constexpr bool kSanitized = true;
+#elif defined(__has_feature) // clang
+constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
 #else
 constexpr bool kSanitized = false;
 #endif

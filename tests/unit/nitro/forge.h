@@ -21,7 +21,7 @@ inline constexpr UnixMs kNow = 1'767'323'045'000;
 inline constexpr UnixMs kMinute = 60'000, kHour = 60 * kMinute;
 
 inline Pkey make_key(const char* curve = "P-384") {
-    return Pkey(EVP_EC_gen(curve));
+    return Pkey(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", curve)); // EVP_EC_gen casts a const away
 }
 
 struct Extension {

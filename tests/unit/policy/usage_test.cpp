@@ -410,12 +410,10 @@ TEST(Usage, many_policies_counters_stay_bounded_and_shrink_by_nothing) {
     Usage usage;
     Uint256 large;
     large.limbs[3] = std::uint64_t{1} << 50;
-    std::size_t taken = 0;
     for (UnixMs at = kNow; at < kNow + 3'200'000; at += 100'000)
         for (std::uint16_t i = 0; i < 60; ++i) {
             const Charge one[] = {{&limit, {static_cast<std::uint8_t>(i)}, large}};
             ASSERT_FALSE(usage.reserve(one, at));
-            ++taken;
         }
     const Bytes bytes = usage.encode();
     EXPECT_LE(bytes.size(), kMaxUsage);
