@@ -71,14 +71,19 @@ Status write_file_atomically(const std::string& path, std::string_view content, 
     const net::Fd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
     if (!fd)
         return fail(Code::Io, "a file cannot be written", temporary + ": " + std::strerror(errno));
+    const auto failed = [&](const std::string& name) {
+        const int error = errno;
+        (void)unlink(temporary.c_str());
+        return fail(Code::Io, "a file cannot be written", name + ": " + std::strerror(error));
+    };
     while (!content.empty()) {
         const ssize_t n = write(fd.get(), content.data(), content.size());
         if (n <= 0)
-            return fail(Code::Io, "a file cannot be written", temporary + ": " + std::strerror(errno));
+            return failed(temporary);
         content.remove_prefix(static_cast<std::size_t>(n));
     }
     if (fsync(fd.get()) != 0 || rename(temporary.c_str(), path.c_str()) != 0)
-        return fail(Code::Io, "a file cannot be written", path + ": " + std::strerror(errno));
+        return failed(path);
     return {};
 }
 

@@ -6,6 +6,7 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/eif_report.h"
+#include "host/image_file.h"
 #include "image/metadata.h"
 #include "net/endpoint.h"
 
@@ -19,8 +20,6 @@
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 namespace redoubt::cli {
@@ -37,44 +36,6 @@ struct EifOptions {
     std::string pcr0, pcr1, pcr2, pcr8;
     std::int64_t build_time = -1;
     bool json = false;
-};
-
-// A file's bytes without reading them: images have hundreds of megabytes.
-class EifMapping {
-  public:
-    static Result<EifMapping> open(const std::string& path) {
-        const auto failed = [&] {
-            return fail(Code::Io, "a file cannot be read", path + ": " + std::strerror(errno));
-        };
-        const net::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-        struct stat status {};
-        if (!fd || fstat(fd.get(), &status) != 0)
-            return failed();
-        if (!S_ISREG(status.st_mode) || status.st_size == 0)
-            return fail(Code::Io, "this is no regular file, or an empty one", path);
-        const auto size = static_cast<std::size_t>(status.st_size);
-        void* const data = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
-        if (data == MAP_FAILED)
-            return failed();
-        return EifMapping(data, size);
-    }
-    EifMapping(EifMapping&& other) noexcept
-        : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-    EifMapping& operator=(EifMapping&& other) noexcept {
-        std::swap(data_, other.data_);
-        std::swap(size_, other.size_);
-        return *this;
-    }
-    ~EifMapping() {
-        if (data_ != nullptr)
-            munmap(data_, size_);
-    }
-    ByteView view() const noexcept { return {static_cast<const std::uint8_t*>(data_), size_}; }
-
-  private:
-    EifMapping(void* data, std::size_t size) noexcept : data_(data), size_(size) {}
-    void* data_;
-    std::size_t size_;
 };
 
 // The file's name beside what is wrong with its contents.
@@ -146,11 +107,10 @@ Status build_eif(const EifOptions& options) {
     image::EifParts parts;
     parts.arm64 = options.arch == "aarch64";
     REDOUBT_TRY(parts.cmdline, eif_cmdline(options));
-    REDOUBT_TRY(const auto kernel, EifMapping::open(options.kernel));
-    parts.kernel = to_bytes(kernel.view());
+    REDOUBT_TRY(parts.kernel, host::read_image(options.kernel));
     for (const auto& path : options.ramdisks) {
-        REDOUBT_TRY(const auto ramdisk, EifMapping::open(path));
-        parts.ramdisks.push_back(to_bytes(ramdisk.view()));
+        REDOUBT_TRY(Bytes ramdisk, host::read_image(path));
+        parts.ramdisks.push_back(std::move(ramdisk));
     }
     image::Metadata metadata;
     metadata.name = options.name;
@@ -172,20 +132,20 @@ Status build_eif(const EifOptions& options) {
 }
 
 Status sign_eif_file(const EifOptions& options) {
-    REDOUBT_TRY(const auto mapping, EifMapping::open(options.file));
-    REDOUBT_TRY(const auto eif, eif_of_file(image::read_eif(mapping.view()), options.file));
+    REDOUBT_TRY(const Bytes file, host::read_image(options.file));
+    REDOUBT_TRY(const auto eif, eif_of_file(image::read_eif(file), options.file));
     if (eif.crc_stored != eif.crc_computed)
         return fail(Code::ImageInvalid,
                     "the file is damaged or was changed: its checksum is not the one in its header",
                     options.file);
-    REDOUBT_TRY(const Bytes file, sign_eif(eif, options));
-    return finish_eif(options.output.empty() ? options.file : options.output, file,
+    REDOUBT_TRY(const Bytes with_signature, sign_eif(eif, options));
+    return finish_eif(options.output.empty() ? options.file : options.output, with_signature,
                       "Enclave Image successfully signed.");
 }
 
 Status describe_eif(const EifOptions& options) {
-    REDOUBT_TRY(const auto mapping, EifMapping::open(options.file));
-    REDOUBT_TRY(const auto eif, eif_of_file(image::read_eif(mapping.view()), options.file));
+    REDOUBT_TRY(const Bytes file, host::read_image(options.file));
+    REDOUBT_TRY(const auto eif, eif_of_file(image::read_eif(file), options.file));
     REDOUBT_TRY(const std::string report, eif_of_file(eif_describe_report(eif), options.file));
     std::printf("%s\n", report.c_str());
     return {};
@@ -254,33 +214,66 @@ int verify_eif(const EifOptions& options) {
     const auto demands = eif_demands(options);
     if (!demands)
         return report(demands.error(), options.json);
-    const auto mapping = EifMapping::open(options.file);
-    if (!mapping)
-        return report(mapping.error(), options.json);
-    const auto checks = check_eif(mapping->view(), *demands);
+    const auto file = host::read_image(options.file);
+    if (!file)
+        return report(file.error(), options.json);
+    const auto checks = check_eif(*file, *demands);
     print_eif_checks(checks, pins_eif(*demands), options.json);
     return eif_passes(checks) ? kExitOk : kExitFailed;
 }
 
+// The parts of an image as files: all of them, or none.
+class EifExtraction {
+  public:
+    explicit EifExtraction(std::filesystem::path folder) : folder_(std::move(folder)) {}
+    // Removes what it made, unless it is to be kept.
+    ~EifExtraction() {
+        std::error_code ignored; // nobody could do more about it
+        for (auto path = made_.rbegin(); path != made_.rend(); ++path)
+            std::filesystem::remove(*path, ignored); // a folder only where nobody else has put anything
+    }
+    EifExtraction(const EifExtraction&) = delete;
+    EifExtraction& operator=(const EifExtraction&) = delete;
+
+    Status make_folder() {
+        std::filesystem::path path;
+        for (const auto& part : folder_) {
+            path /= part;
+            std::error_code error;
+            if (std::filesystem::create_directory(path, error))
+                made_.push_back(path);
+            else if (error)
+                return fail(Code::Io, "the folder cannot be made", path.string() + ": " + error.message());
+        }
+        return {};
+    }
+    Status write(const std::string& name, ByteView data) {
+        REDOUBT_CHECK(write_file_atomically(folder_ / name, as_text(data), 0644));
+        made_.push_back(folder_ / name);
+        return {};
+    }
+    void keep() { made_.clear(); }
+
+  private:
+    std::filesystem::path folder_;
+    std::vector<std::filesystem::path> made_;
+};
+
 Status extract_eif(const EifOptions& options) {
-    REDOUBT_TRY(const auto mapping, EifMapping::open(options.file));
-    REDOUBT_TRY(const auto eif, eif_of_file(image::read_eif(mapping.view()), options.file));
-    std::error_code error;
-    std::filesystem::create_directories(options.directory, error);
-    if (error)
-        return fail(Code::Io, "the folder cannot be made", options.directory + ": " + error.message());
-    const auto write = [&](const std::string& name, ByteView data) {
-        return write_file_atomically(options.directory + "/" + name, as_text(data), 0644);
-    };
-    REDOUBT_CHECK(write("kernel", eif.kernel()));
-    REDOUBT_CHECK(write("cmdline", eif.cmdline()));
+    REDOUBT_TRY(const Bytes file, host::read_image(options.file));
+    REDOUBT_TRY(const auto eif, eif_of_file(image::read_eif(file), options.file));
+    EifExtraction out(options.directory);
+    REDOUBT_CHECK(out.make_folder());
+    REDOUBT_CHECK(out.write("kernel", eif.kernel()));
+    REDOUBT_CHECK(out.write("cmdline", eif.cmdline()));
     std::size_t index = 0;
     for (const ByteView ramdisk : eif.ramdisks())
-        REDOUBT_CHECK(write("ramdisk-" + std::to_string(index++), ramdisk));
+        REDOUBT_CHECK(out.write("ramdisk-" + std::to_string(index++), ramdisk));
     if (!eif.metadata().empty())
-        REDOUBT_CHECK(write("metadata.json", eif.metadata()));
+        REDOUBT_CHECK(out.write("metadata.json", eif.metadata()));
     if (!eif.signature().empty())
-        REDOUBT_CHECK(write("signature.cbor", eif.signature()));
+        REDOUBT_CHECK(out.write("signature.cbor", eif.signature()));
+    out.keep();
     return {};
 }
 

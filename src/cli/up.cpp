@@ -34,10 +34,10 @@ namespace redoubt::cli {
 
 namespace {
 
-constexpr int kReadyTimeoutMs = 30'000;
-constexpr std::uint32_t kFirstCid = 16; // of enclaves in virtual machines, as the watchdog counts them
-constexpr int kReadyFd = 3;             // in the child
-constexpr int kHealthyAfterMs = 2'000;  // a part that lived this long is started again at once
+constexpr int kReadyTimeoutMs = 120'000; // a virtual machine boots in it, on a busy machine, too
+constexpr std::uint32_t kFirstCid = 16;  // of enclaves in virtual machines, as the watchdog counts them
+constexpr int kReadyFd = 3;              // in the child
+constexpr int kHealthyAfterMs = 2'000;   // a part that lived this long is started again at once
 
 struct UpOptions {
     std::string data_dir;

@@ -20,6 +20,13 @@ Result<std::unique_ptr<Enclave>> Enclave::create(std::unique_ptr<nitro::NsmTrans
 }
 
 Status Enclave::start() {
+    if (options_.image == Image::Production) {
+        // Debug mode shows PCR0 as zero and lets the host read this memory: no production image works so.
+        REDOUBT_TRY(const auto pcr0, nsm_.describe_pcr(0));
+        if (pcr0.value == nitro::Pcr{})
+            return fail(Code::Internal,
+                        "this is a debug enclave (PCR0 is zero); a production image does not run in one");
+    }
     REDOUBT_TRY(const auto description, nsm_.describe());
     module_id_ = description.module_id;
     REDOUBT_CHECK(clock_.refresh(attestor_));

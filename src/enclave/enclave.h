@@ -99,7 +99,8 @@ struct Options {
 
 class Enclave {
   public:
-    // Makes the recipient key (some 100 ms), reads the time. Errors: NsmFailed, TlsFailed, Internal.
+    // Makes the recipient key (some 100 ms), reads the time. A production image in a debug enclave (PCR0 is
+    // zero) is refused before anything else. Errors: NsmFailed, TlsFailed, Internal.
     static Result<std::unique_ptr<Enclave>> create(std::unique_ptr<nitro::NsmTransport> nsm, Options options);
     ~Enclave();
 

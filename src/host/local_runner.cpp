@@ -2,6 +2,7 @@
 #include "host/local_runner.h"
 
 #include "base/clock.h"
+#include "host/log_limit.h"
 
 #include <algorithm>
 #include <array>
@@ -48,6 +49,8 @@ Result<std::string> tail_of(const std::string& path, std::size_t size) {
 
 LocalRunner::~LocalRunner() {
     *alive_ = false;
+    if (watching_logs_)
+        loop_.cancel(log_timer_);
     for (auto& [cid, enclave] : enclaves_) {
         if (enclave->timer_set)
             loop_.cancel(enclave->timer);
@@ -74,6 +77,24 @@ void LocalRunner::set_timer(Enclave& enclave, int ms, std::function<void()> task
     });
 }
 
+void LocalRunner::shorten_logs(const Plan& plan) {
+    for (const Part& part : plan.parts)
+        (void)shorten_log(part.options.log_file);
+    (void)shorten_log(plan.console_file); // where it is one of the above, it is short already
+}
+
+void LocalRunner::watch_logs() {
+    if (std::exchange(watching_logs_, true))
+        return;
+    log_timer_ = loop_.after(kLogLookMs, [this] {
+        watching_logs_ = false;
+        for (const auto& [cid, enclave] : enclaves_)
+            shorten_logs(enclave->plan);
+        if (!enclaves_.empty())
+            watch_logs();
+    });
+}
+
 void LocalRunner::start(std::uint32_t cid, Started done) {
     if (const auto found = enclaves_.find(cid); found != enclaves_.end()) {
         if (found->second->started || found->second->stopping)
@@ -89,7 +110,9 @@ void LocalRunner::start(std::uint32_t cid, Started done) {
     enclave->plan = std::move(*planned);
     enclave->started = std::move(done);
     enclave->deadline = monotonic_ms() + kSocketLimitMs;
+    shorten_logs(enclave->plan); // of those before it, which may have ended too soon to be looked at
     enclaves_[cid] = std::move(enclave);
+    watch_logs();
     later([this, cid] { next_part(cid); });
 }
 
@@ -216,6 +239,10 @@ void LocalRunner::console(const std::string& id, Console done) {
     Result<std::string> tail = found == consoles_.end()
                                    ? fail(Code::RunnerFailed, "no console of such an enclave is kept", id)
                                    : tail_of(found->second, kConsoleTail);
+    // Just cut: what came before is in the former file.
+    if (tail && tail->size() < kConsoleTail)
+        if (const auto before = tail_of(found->second + ".1", kConsoleTail - tail->size()))
+            tail->insert(0, *before);
     later([done = std::move(done), tail = std::move(tail)] { done(tail); });
 }
 

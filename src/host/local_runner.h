@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the runners share whose enclaves are child processes of this one: an enclave is one or more programs
-// that live and die together, and none outlives this process (process.h). Logs are files of a folder.
+// that live and die together, and none outlives this process (process.h). Logs are files of a folder; they
+// are looked at every kLogLookMs and kept short (log_limit.h).
 #pragma once
 
 #include "host/enclave_runner.h"
@@ -29,6 +30,7 @@ class LocalRunner : public EnclaveRunner {
 
     static constexpr int kStopLimitMs = 3'000;
     static constexpr int kSocketLimitMs = 10'000; // until a program has made what the next one needs
+    static constexpr int kLogLookMs = 1'000;
 
   protected:
     struct Part {
@@ -37,8 +39,8 @@ class LocalRunner : public EnclaveRunner {
     };
     struct Plan {
         std::vector<Part> parts;
-        RunningEnclave enclave; // its id is filled in: the kind and the last part's pid
-        std::string console_file;
+        RunningEnclave enclave;   // its id is filled in: the kind and the last part's pid
+        std::string console_file; // whoever writes it appends
     };
     LocalRunner(net::EventLoop& loop, std::string kind) : loop_(loop), kind_(std::move(kind)) {}
     virtual Result<Plan> plan(std::uint32_t cid) = 0;
@@ -66,10 +68,14 @@ class LocalRunner : public EnclaveRunner {
     void set_timer(Enclave& enclave, int ms, std::function<void()> task);
     Enclave* find(const std::string& id, std::uint32_t& cid);
     void later(std::function<void()> task);
+    static void shorten_logs(const Plan& plan);
+    void watch_logs();
 
     net::EventLoop& loop_;
     std::string kind_;
     Ended ended_;
+    net::EventLoop::TimerId log_timer_ = 0;
+    bool watching_logs_ = false;
     std::map<std::uint32_t, std::unique_ptr<Enclave>> enclaves_; // by CID
     std::map<std::string, std::string> consoles_;                // by id, of each slot's last
     std::map<std::uint32_t, std::string> last_ids_;

@@ -71,8 +71,10 @@ std::vector<std::string> qemu_arguments(const VmRunnerOptions& options, const st
             "-nodefaults",
             "-display",
             "none",
+            "-chardev", // append: whoever keeps the file short cuts it under QEMU
+            "file,id=s,append=on,path=" + folder + "/console.log",
             "-serial",
-            "file:" + folder + "/console.log",
+            "chardev:s",
             "-device",
             "i8042", // by which the guest resets the machine: with -no-reboot, that ends QEMU
             "-no-reboot"};
@@ -91,7 +93,8 @@ Result<LocalRunner::Plan> VmRunner::plan(std::uint32_t cid) {
     const std::string folder = folder_of(cid);
     if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
         return system_failure("the virtual machine's folder cannot be made", folder);
-    for (const char* left : {"/vsock-device.sock", "/nsm-device.sock", "/vsock", "/console.log"})
+    for (const char* left :
+         {"/vsock-device.sock", "/nsm-device.sock", "/vsock", "/console.log", "/console.log.1"})
         (void)unlink((folder + left).c_str());
     REDOUBT_TRY(const Bytes file, read_image(options_.eif));
     REDOUBT_TRY(const image::Eif eif, image::read_eif(file));

@@ -36,10 +36,8 @@ VsockBridge::~VsockBridge() {
         loop_.remove(dial.fd.get());
         loop_.cancel(dial.timer);
     }
-    if (listener_) {
-        loop_.remove(listener_.get());
+    if (acceptor_)
         (void)unlink(listen_path_.c_str());
-    }
 }
 
 void VsockBridge::try_guest() {
@@ -50,7 +48,7 @@ void VsockBridge::try_guest() {
 void VsockBridge::dial(net::Fd client) {
     auto fd = net::start_connect(unix_endpoint(vsock_path_));
     if (!fd) { // the client's connection ends with it
-        if (!client && !listener_) {
+        if (!client && !acceptor_) {
             timer_set_ = true;
             timer_ = loop_.after(kRetryMs, [this] { try_guest(); });
         }
@@ -118,18 +116,12 @@ void VsockBridge::end(std::list<Dial>::iterator dial, bool answered) {
         log(LogLevel::Error, "the enclave's socket cannot be made", {{"error", listener.error().describe()}});
         return;
     }
-    listener_ = std::move(*listener);
-    loop_.add(listener_.get(), EPOLLIN, [this](std::uint32_t) { accept_some(); });
+    acceptor_.emplace(loop_, std::move(*listener), [this](net::Fd client) { take(std::move(client)); });
 }
 
-void VsockBridge::accept_some() {
-    for (;;) {
-        net::Fd client(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-        if (!client)
-            return; // none is left, or no descriptor: level-triggered, so it comes again
-        if (dials_.size() + relays_.size() < kMaxConnections)
-            dial(std::move(client));
-    }
+void VsockBridge::take(net::Fd client) {
+    if (dials_.size() + relays_.size() < kMaxConnections)
+        dial(std::move(client));
 }
 
 } // namespace redoubt::host

@@ -5,10 +5,12 @@
 #pragma once
 
 #include "host/relay.h"
+#include "net/acceptor.h"
 
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace redoubt::host {
@@ -22,7 +24,7 @@ class VsockBridge {
     VsockBridge(const VsockBridge&) = delete;
     VsockBridge& operator=(const VsockBridge&) = delete;
 
-    bool listening() const noexcept { return static_cast<bool>(listener_); }
+    bool listening() const noexcept { return acceptor_.has_value(); }
 
     static constexpr int kRetryMs = 100;
     static constexpr int kDialMs = 5'000; // for the guest's answer
@@ -40,12 +42,12 @@ class VsockBridge {
     void dial(net::Fd client);
     void ready(std::list<Dial>::iterator dial, std::uint32_t events);
     void end(std::list<Dial>::iterator dial, bool answered);
-    void accept_some();
+    void take(net::Fd client);
 
     net::EventLoop& loop_;
     std::string listen_path_, vsock_path_;
     std::uint32_t port_;
-    net::Fd listener_;
+    std::optional<net::Acceptor> acceptor_;
     std::list<Dial> dials_;
     std::list<std::unique_ptr<Relay>> relays_;
     net::EventLoop::TimerId timer_ = 0;

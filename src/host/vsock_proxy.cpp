@@ -4,10 +4,9 @@
 #include "base/log.h"
 #include "host/relay.h"
 #include "host/resolver.h"
+#include "net/acceptor.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <memory>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -22,7 +21,6 @@ namespace redoubt::host {
 namespace {
 
 constexpr int kConnectTimeoutMs = 5'000; // an address; then the next one is tried
-constexpr int kAcceptPauseMs = 100;      // when the machine has no descriptor or memory left
 constexpr std::size_t kOtherDescriptors = 64;
 
 bool same_name(const std::string& a, const std::string& b) { // DNS names: RFC 4343
@@ -100,7 +98,7 @@ class Proxy {
                  {"reason", "raise the limit of open descriptors (RLIMIT_NOFILE)"}});
     }
     ~Proxy() {
-        accept_if(false);
+        acceptor_.reset();
         for (auto& [id, connection] : connections_)
             stop_connecting(*connection);
     }
@@ -109,13 +107,11 @@ class Proxy {
 
     void serve(int stop_fd, const std::function<void()>& ready) {
         loop_.add(stop_fd, EPOLLIN, [this](std::uint32_t) { loop_.stop(); });
-        accept_if(true);
+        acceptor_.emplace(loop_, std::move(listener_), [this](net::Fd client) { begin(std::move(client)); });
         if (ready)
             ready();
         loop_.run();
         loop_.remove(stop_fd);
-        if (paused_)
-            loop_.cancel(pause_timer_);
     }
 
   private:
@@ -131,45 +127,13 @@ class Proxy {
         std::unique_ptr<Relay> relay;
     };
 
-    void accept_if(bool wanted) {
-        if (wanted && !accepting_)
-            loop_.add(listener_.get(), EPOLLIN, [this](std::uint32_t) { accept_some(); });
-        else if (!wanted && accepting_)
-            loop_.remove(listener_.get());
-        accepting_ = wanted;
-    }
-
-    void accept_some() {
-        while (connections_.size() < max_connections_) {
-            net::Fd client(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-            if (!client) {
-                if (errno == EINTR || errno == ECONNABORTED)
-                    continue;
-                if (errno != EAGAIN && errno != EWOULDBLOCK)
-                    pause_accepting(errno);
-                return;
-            }
-            begin(std::move(client));
-        }
-        accept_if(connections_.size() < max_connections_);
-    }
-
-    void pause_accepting(int error) {
-        log(LogLevel::Warning, "proxy-accept-paused", {{"error", std::strerror(error)}});
-        accept_if(false);
-        paused_ = true;
-        pause_timer_ = loop_.after(kAcceptPauseMs, [this] {
-            paused_ = false;
-            accept_if(connections_.size() < max_connections_);
-        });
-    }
-
     void begin(net::Fd client) {
         const std::uint64_t id = ++last_id_;
         auto connection = std::make_unique<Connection>();
         connection->id = id;
         connection->client = std::move(client);
         connections_.emplace(id, std::move(connection));
+        acceptor_->want(connections_.size() < max_connections_); // the others wait in the listener's queue
         resolver_.resolve([this, id](const Addresses& addresses) { resolved(id, addresses); });
     }
 
@@ -244,8 +208,7 @@ class Proxy {
 
     void end(std::uint64_t id) {
         connections_.erase(id);
-        if (!paused_)
-            accept_if(true);
+        acceptor_->want(true);
     }
 
     const ProxyOptions& options_;
@@ -256,9 +219,7 @@ class Proxy {
     std::size_t max_connections_;
     std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections_;
     std::uint64_t last_id_ = 0;
-    bool accepting_ = false;
-    bool paused_ = false;
-    net::EventLoop::TimerId pause_timer_ = 0;
+    std::optional<net::Acceptor> acceptor_;
 };
 
 } // namespace

@@ -65,6 +65,26 @@ Status check_sections(const std::vector<Section>& sections, std::uint16_t versio
     return {};
 }
 
+bool uncompressed(ByteView ramdisk) noexcept {
+    return as_text(ramdisk).starts_with("070701") || as_text(ramdisk).starts_with("070702");
+}
+
+// Linux is given all ramdisks one behind the other. It finds an uncompressed cpio archive only at a multiple
+// of 4 from the beginning, and of such an archive goes on at the next one; zeros between archives are passed
+// over. Compressed ones may follow each other at any byte (init/initramfs.c, unpack_to_rootfs and do_reset).
+std::vector<Bytes> aligned(const std::vector<Bytes>& ramdisks) {
+    std::vector<Bytes> out = ramdisks;
+    std::size_t end = 0;
+    for (std::size_t i = 0; i + 1 < out.size(); ++i) {
+        end += out[i].size();
+        if (end % 4 == 0 || !(uncompressed(out[i]) || uncompressed(out[i + 1])))
+            continue;
+        out[i].resize(out[i].size() + 4 - end % 4, 0);
+        end += 4 - end % 4;
+    }
+    return out;
+}
+
 struct Header {
     std::uint16_t version = kNewest, flags = 0;
     std::uint64_t memory = kDefaultMemory, cpus = kDefaultCpus;
@@ -210,7 +230,8 @@ Result<Bytes> write_eif(const EifParts& parts) {
     std::vector<Section> sections = {{SectionType::Kernel, 0, parts.kernel},
                                      {SectionType::Cmdline, 0, as_bytes(parts.cmdline)},
                                      {SectionType::Metadata, 0, as_bytes(metadata)}};
-    for (const Bytes& ramdisk : parts.ramdisks)
+    const std::vector<Bytes> ramdisks = aligned(parts.ramdisks);
+    for (const Bytes& ramdisk : ramdisks)
         sections.push_back({SectionType::Ramdisk, 0, ramdisk});
     if (!parts.signature.empty())
         sections.push_back({SectionType::Signature, 0, parts.signature});

@@ -52,7 +52,10 @@ struct EifParts {
     Bytes signature;             // CBOR of the section; empty: unsigned
 };
 
-// The same parts give the same bytes, laid out as nitro-cli does. Errors: ImageInvalid, TooLarge.
+// The same parts give the same bytes, laid out as nitro-cli does but for one thing: where an uncompressed
+// ramdisk stands before or behind another at an offset that Linux cannot read it at, the one before is filled
+// up to a multiple of 4 with zeros, which are of the file and so measured. Of nitro-cli's image of the
+// same parts Linux leaves out what stands behind. Errors: ImageInvalid, TooLarge.
 Result<Bytes> write_eif(const EifParts& parts);
 // The same image with this signature section, in the place of the one it has or at the end; the checksum is
 // made anew. Errors: ImageInvalid, TooLarge.

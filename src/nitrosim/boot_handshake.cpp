@@ -19,30 +19,26 @@ Result<std::unique_ptr<BootHandshake>>
 BootHandshake::create(net::EventLoop& loop, const std::string& socket_path, std::function<void()> booted) {
     REDOUBT_TRY(const auto endpoint, net::parse_endpoint("unix:" + socket_path));
     std::unique_ptr<BootHandshake> out(new BootHandshake(loop, socket_path, std::move(booted)));
-    REDOUBT_TRY(out->listener_, net::listen_on(endpoint));
-    loop.add(out->listener_.get(), EPOLLIN, [shake = out.get()](std::uint32_t) { shake->accept_guest(); });
+    REDOUBT_TRY(net::Fd listener, net::listen_on(endpoint));
+    out->acceptor_.emplace(loop, std::move(listener),
+                           [shake = out.get()](net::Fd guest) { shake->take(std::move(guest)); });
     return out;
 }
 
 BootHandshake::~BootHandshake() {
     for (const auto& [fd, guest] : guests_)
         loop_.remove(fd);
-    if (listener_) {
-        loop_.remove(listener_.get());
+    if (acceptor_)
         (void)unlink(path_.c_str());
-    }
 }
 
-void BootHandshake::accept_guest() {
-    net::Fd accepted(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (!accepted)
-        return;
+void BootHandshake::take(net::Fd guest) {
     if (guests_.size() == kMaxGuests) {
         loop_.remove(guests_.begin()->first);
         guests_.erase(guests_.begin());
     }
-    const int fd = accepted.get();
-    guests_[fd] = std::move(accepted);
+    const int fd = guest.get();
+    guests_[fd] = std::move(guest);
     loop_.add(fd, EPOLLIN, [this, fd](std::uint32_t) { read_byte(fd); });
 }
 

@@ -4,11 +4,12 @@
 // does an init that AWS made.
 #pragma once
 
-#include "net/event_loop.h"
+#include "net/acceptor.h"
 
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace redoubt::nitrosim {
@@ -27,13 +28,13 @@ class BootHandshake {
   private:
     BootHandshake(net::EventLoop& loop, std::string path, std::function<void()> booted)
         : loop_(loop), path_(std::move(path)), booted_(std::move(booted)) {}
-    void accept_guest();
+    void take(net::Fd guest);
     void read_byte(int fd);
 
     net::EventLoop& loop_;
     std::string path_;
     std::function<void()> booted_;
-    net::Fd listener_;
+    std::optional<net::Acceptor> acceptor_;
     std::map<int, net::Fd> guests_;
 };
 

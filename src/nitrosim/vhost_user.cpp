@@ -16,15 +16,15 @@ Result<std::unique_ptr<VhostUser>> VhostUser::create(net::EventLoop& loop, const
                                                      VhostDevice& device) {
     REDOUBT_TRY(const auto endpoint, net::parse_endpoint("unix:" + socket_path));
     std::unique_ptr<VhostUser> out(new VhostUser(loop, device));
-    REDOUBT_TRY(out->listener_, net::listen_on(endpoint));
+    REDOUBT_TRY(net::Fd listener, net::listen_on(endpoint));
     out->path_ = socket_path;
-    out->wait_for_front_end();
+    out->acceptor_.emplace(loop, std::move(listener),
+                           [server = out.get()](net::Fd front) { server->take(std::move(front)); });
     return out;
 }
 
 VhostUser::~VhostUser() {
-    if (listener_)
-        loop_.remove(listener_.get());
+    acceptor_.reset();
     if (front_)
         loop_.remove(front_.get());
     session_.reset();
@@ -32,15 +32,9 @@ VhostUser::~VhostUser() {
         (void)unlink(path_.c_str());
 }
 
-void VhostUser::wait_for_front_end() {
-    loop_.add(listener_.get(), EPOLLIN, [this](std::uint32_t) { accept_front_end(); });
-}
-
-void VhostUser::accept_front_end() {
-    front_ = net::Fd(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (!front_)
-        return;
-    loop_.remove(listener_.get()); // another one waits until this one goes
+void VhostUser::take(net::Fd front) {
+    front_ = std::move(front);
+    acceptor_->want(false); // another one waits until this one goes
     session_ = std::make_unique<VhostSession>(loop_, device_);
     have_header_ = 0;
     loop_.add(front_.get(), EPOLLIN, [this](std::uint32_t) { readable(); });
@@ -51,7 +45,7 @@ void VhostUser::drop() {
     front_.reset();
     message_ = {};
     session_.reset();
-    wait_for_front_end();
+    acceptor_->want(true);
 }
 
 void VhostUser::readable() {

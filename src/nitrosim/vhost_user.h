@@ -3,9 +3,11 @@
 // the front end. One front end at a time; when it goes, the next one finds the device as new.
 #pragma once
 
+#include "net/acceptor.h"
 #include "nitrosim/vhost_session.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace redoubt::nitrosim {
@@ -21,8 +23,7 @@ class VhostUser {
 
   private:
     VhostUser(net::EventLoop& loop, VhostDevice& device) : loop_(loop), device_(device) {}
-    void wait_for_front_end();
-    void accept_front_end();
+    void take(net::Fd front);
     void readable();
     enum class Received { All, Part, End };
     Result<Received> receive(std::span<std::uint8_t> into, std::size_t& have);
@@ -32,7 +33,8 @@ class VhostUser {
     net::EventLoop& loop_;
     VhostDevice& device_;
     std::string path_;
-    net::Fd listener_, front_;
+    std::optional<net::Acceptor> acceptor_;
+    net::Fd front_;
     std::unique_ptr<VhostSession> session_;
     // The message that is being read.
     ByteArray<kVhostHeader> header_{};

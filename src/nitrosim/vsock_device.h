@@ -6,6 +6,7 @@
 // a side that does not read makes the other wait. AF_VSOCK of this machine is never used.
 #pragma once
 
+#include "net/acceptor.h"
 #include "nitrosim/vhost_device.h"
 #include "nitrosim/vsock_connection.h"
 #include "nitrosim/vsock_packet.h"
@@ -13,6 +14,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace redoubt::nitrosim {
@@ -72,7 +74,7 @@ class VsockDevice final : public VhostDevice {
     void tell_of_reset();
 
     // vsock_host.cpp: the host's side
-    void accept_clients();
+    void take_client(net::Fd accepted);
     void read_line(int fd);
     void drop_client(int fd);
     void connect_to_guest(net::Fd fd, std::uint32_t port);
@@ -88,14 +90,14 @@ class VsockDevice final : public VhostDevice {
 
     net::EventLoop& loop_;
     VsockOptions options_;
-    net::Fd listener_;
+    std::optional<net::Acceptor> acceptor_;
     Rings* rings_ = nullptr;
     std::map<int, Client> clients_;
     Connections connections_;
     std::deque<VsockPorts> line_; // connections that have a packet for the guest
     std::deque<Refusal> refusals_;
     std::uint32_t next_port_ = 0x40000000; // at CID 3, of connections into the guest
-    net::EventLoop::TimerId again_ = 0, accept_again_ = 0;
+    net::EventLoop::TimerId again_ = 0;
     bool sending_ = false;
     bool resumed_ = false; // the driver is still to be told that its connections are gone
 };

@@ -20,7 +20,6 @@ constexpr std::size_t kMaxLine = 32; // "CONNECT 4294967295\n" has 19
 constexpr std::size_t kMaxClients = 256;
 constexpr int kDialAgainMs = 5; // a listener whose queue is full tells nobody when it has room
 constexpr int kDialTries = 400;
-constexpr int kAcceptAgainMs = 100;          // this process has no descriptor left
 constexpr std::size_t kMaxTaken = 64 * 1024; // kept in front of the bytes that wait
 
 bool would_block(int error) noexcept {
@@ -67,44 +66,29 @@ Result<std::unique_ptr<VsockDevice>> VsockDevice::create(net::EventLoop& loop, V
         return fail(Code::Usage, "the path of the vsock sockets is too long; use a shorter folder",
                     options.path);
     std::unique_ptr<VsockDevice> out(new VsockDevice(loop, std::move(options)));
-    REDOUBT_TRY(out->listener_, net::listen_on(endpoint));
-    loop.add(out->listener_.get(), EPOLLIN,
-             [device = out.get()](std::uint32_t) { device->accept_clients(); });
+    REDOUBT_TRY(net::Fd listener, net::listen_on(endpoint));
+    out->acceptor_.emplace(loop, std::move(listener), [device = out.get()](net::Fd accepted) {
+        device->take_client(std::move(accepted));
+    });
     return out;
 }
 
 VsockDevice::~VsockDevice() {
     forget_all();
     loop_.cancel(again_);
-    loop_.cancel(accept_again_);
     while (!clients_.empty())
         drop_client(clients_.begin()->first);
-    if (listener_) {
-        loop_.remove(listener_.get());
+    if (acceptor_)
         (void)unlink(options_.path.c_str());
-    }
 }
 
-void VsockDevice::accept_clients() {
-    while (clients_.size() < kMaxClients) {
-        net::Fd accepted(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-        if (!accepted) {
-            if (!would_block(errno) && accept_again_ == 0) {
-                loop_.modify(listener_.get(), 0);
-                accept_again_ = loop_.after(kAcceptAgainMs, [this] {
-                    accept_again_ = 0;
-                    loop_.modify(listener_.get(), EPOLLIN);
-                });
-            }
-            return;
-        }
-        const int fd = accepted.get();
-        Client& client = clients_[fd];
-        client.fd = std::move(accepted);
-        client.timer = loop_.after(options_.answer_ms, [this, fd] { drop_client(fd); });
-        loop_.add(fd, EPOLLIN, [this, fd](std::uint32_t) { read_line(fd); });
-    }
-    loop_.modify(listener_.get(), 0); // the others wait in the listener's queue
+void VsockDevice::take_client(net::Fd accepted) {
+    const int fd = accepted.get();
+    Client& client = clients_[fd];
+    client.fd = std::move(accepted);
+    client.timer = loop_.after(options_.answer_ms, [this, fd] { drop_client(fd); });
+    loop_.add(fd, EPOLLIN, [this, fd](std::uint32_t) { read_line(fd); });
+    acceptor_->want(clients_.size() < kMaxClients); // the others wait in the listener's queue
 }
 
 void VsockDevice::drop_client(int fd) {
@@ -114,7 +98,7 @@ void VsockDevice::drop_client(int fd) {
     loop_.cancel(found->second.timer);
     loop_.remove(fd);
     clients_.erase(found);
-    loop_.modify(listener_.get(), EPOLLIN);
+    acceptor_->want(true);
 }
 
 // Takes the line and nothing after it: that is the guest's already.

@@ -169,6 +169,36 @@ expect 0 build --kernel parts/of/it/kernel --cmdline-file parts/of/it/cmdline --
     --ramdisk parts/of/it/ramdisk-2 --arch aarch64 --output rebuilt.eif
 [ "$(json Measurements.PCR0)" = "$pcr0" ] || fail "the parts measure something else"
 
+# An extraction that fails in its middle leaves nothing, neither files nor the folders that it made.
+mkdir -p taken/ramdisk-1/by/another
+echo other >taken/other
+expect 1 extract signed.eif --directory taken
+[ "$(find taken -type f)" = taken/other ] && [ -d taken/ramdisk-1/by/another ] || fail "a failed extraction leaves $(find taken -type f | tr '\n' ' ')"
+name=$(printf 'x%.0s' $(seq 254)) # 16 of them: ramdisk-2.new is the longest name that a path has room for
+expect 1 extract signed.eif --directory "new/$name/$name/$name/$name/$name/$name/$name/$name/$name/$name/$name/$name/$name/$name/$name/${name:4}"
+[ ! -e new ] || fail "a failed extraction leaves its folders"
+
+# An uncompressed ramdisk that another follows is filled up to where Linux finds that one, and measured so.
+printf '070701abc' >plain.cpio
+expect 0 build --kernel kernel --cmdline "$(cat cmdline)" --ramdisk plain.cpio --ramdisk plain.cpio --output filled.eif
+cp out built
+expect 0 extract filled.eif --directory filled
+[ "$(stat -c %s filled/ramdisk-0) $(stat -c %s filled/ramdisk-1)" = "12 9" ] && cmp -n 9 filled/ramdisk-0 plain.cpio || fail "the first ramdisk is not filled up"
+cp built out
+[ "$(json Measurements.PCR0)" = "$(pcr kernel cmdline filled/ramdisk-0 filled/ramdisk-1)" ] || fail "something else is measured than the file's bytes"
+
+# A file that is cut off while it is read is an error, whenever it happens.
+head -c 40000000 /dev/zero >large
+expect 0 build --kernel large --cmdline x --ramdisk init.cpio --output large.eif
+for pause in 0 0.01 0.02 0.03 0.04 0.06 0.08 0.1 0.15 0.2; do
+    cp large.eif cut.eif
+    "$redoubt" eif verify cut.eif >out 2>err & reader=$!
+    sleep "$pause"
+    truncate -s 0 cut.eif
+    code=0; wait "$reader" || code=$?
+    [ "$code" -le 1 ] || fail "reading an image that is cut off after $pause s ended with $code"
+done
+
 # The command line is text or a file, not both, not guessed.
 expect 2 build --kernel kernel --ramdisk init.cpio --output no.eif
 expect 2 build "${parts[@]}" --cmdline-file cmdline --output no.eif

@@ -25,7 +25,7 @@ export async function until(what, condition, limitMs = 10_000) {
 }
 
 // `redoubt up` in a folder of its own (or a given one), on a free port.
-export async function up({ dataDir, enclaves = 1, extra = [] } = {}) {
+export async function up({ dataDir, enclaves = 1, extra = [], readyMs = 40_000 } = {}) {
   const folder = dataDir ?? fs.mkdtempSync(path.join(os.tmpdir(), "redoubt-e2e-"));
   const readyFile = path.join(folder, "e2e-ready.json");
   fs.rmSync(readyFile, { force: true });
@@ -38,7 +38,7 @@ export async function up({ dataDir, enclaves = 1, extra = [] } = {}) {
   await until("redoubt up is ready", () => {
     if (child.exitCode !== null) throw new Error(`redoubt up ended with ${child.exitCode}:\n${stderr}${logs(folder)}`);
     return stdout.includes("ready https://");
-  }, 40_000).catch((error) => {
+  }, readyMs).catch((error) => {
     child.kill("SIGTERM");
     throw new Error(`${error.message}\n${stderr}${logs(folder)}`);
   });

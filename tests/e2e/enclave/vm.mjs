@@ -15,7 +15,7 @@ export const transaction = { type: "0x2", chainId: 1, nonce: 7, gas: 21000, maxF
 
 export async function upInMachines(options = {}) {
   assert.ok(eif && qemu, "REDOUBT_EIF and REDOUBT_QEMU are needed: run tests/e2e/enclave/run.sh");
-  const system = await up({ ...options, extra: ["--enclave", "vm", "--eif", eif, "--qemu", qemu, ...(options.extra ?? [])] });
+  const system = await up({ readyMs: 125_000, ...options, extra: ["--enclave", "vm", "--eif", eif, "--qemu", qemu, ...(options.extra ?? [])] });
   const image = path.join(system.folder, "enclave.eif");
   const events = () => fs.readFileSync(path.join(system.folder, "log/watchdog.log"), "utf8").split("\n").filter((line) => line.startsWith("{"))
     .map((line) => JSON.parse(line));

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "host/log_limit.h"
 #include "host/process_runner.h"
 #include "host/vm_runner.h"
 
@@ -104,6 +105,42 @@ TEST_F(ProcessRunnerTest, kills_what_does_not_end_in_time_or_has_to_end_at_once)
     EXPECT_TRUE(ends_within(pid_of(*one), 0));
 }
 
+TEST_F(ProcessRunnerTest, keeps_the_log_of_a_program_that_writes_much_short) {
+    make("cd '" + folder.path() +
+         "'; head -c 3145728 /dev/zero; echo last; until [ -e go ]; do sleep 0.05; done; echo more; exec "
+         "sleep 1000");
+    const auto one = start(16);
+    ASSERT_TRUE(one);
+    const auto size = [&](const char* name) {
+        std::error_code error;
+        const auto out = std::filesystem::file_size(folder.file(name), error);
+        return error ? std::uintmax_t{0} : out;
+    };
+    ASSERT_TRUE(run_until(loop, [&] { return folder.read("e-16.log.1").ends_with("last\n"); }));
+    EXPECT_EQ(size("e-16.log.1"), kLogLimit);
+    EXPECT_EQ(size("e-16.log"), 0u);
+    // The console's tail goes on from the file before, and the program at the beginning of the new one.
+    folder.write("go", "");
+    ASSERT_TRUE(run_until(loop, [&] { return size("e-16.log") != 0; }));
+    EXPECT_EQ(folder.read("e-16.log"), "more\n");
+    std::optional<std::string> console;
+    runner->console(one->id, [&](const Result<std::string>& text) { console = text.value(); });
+    EXPECT_TRUE(run_until(loop, [&] { return console.has_value(); }));
+    EXPECT_TRUE(console->ends_with("last\nmore\n"));
+    EXPECT_EQ(console->size(), LocalRunner::kConsoleTail);
+}
+
+TEST_F(ProcessRunnerTest, keeps_the_log_short_of_a_program_that_ends_again_and_again) {
+    make("head -c 400000 /dev/zero; exit 1");
+    for (int i = 0; i < 8; ++i) {
+        const std::size_t before = ends.size();
+        ASSERT_TRUE(start(16));
+        ASSERT_TRUE(run_until(loop, [&] { return ends.size() > before; }));
+        EXPECT_LE(folder.read("e-16.log").size(), kLogLimit + 400'000) << i;
+    }
+    EXPECT_EQ(folder.read("e-16.log.1").size(), kLogLimit);
+}
+
 TEST_F(ProcessRunnerTest, leaves_no_process_behind) {
     make("exec sleep 1000");
     const auto one = start(16);
@@ -168,7 +205,8 @@ TEST(VmRunner, gives_QEMU_the_devices_sockets_and_sections_of_its_folder) {
     EXPECT_EQ(after("-append"), "console=ttyS0 quiet"); // one argument, however many words
     EXPECT_EQ(after("-chardev", 0), "socket,id=c,path=/run/r-16/vsock-device.sock");
     EXPECT_EQ(after("-chardev", 1), "socket,id=n,path=/run/r-16/nsm-device.sock");
-    EXPECT_EQ(after("-serial"), "file:/run/r-16/console.log");
+    EXPECT_EQ(after("-serial"), "chardev:s");
+    EXPECT_EQ(after("-chardev", 2), "file,id=s,append=on,path=/run/r-16/console.log");
 }
 
 } // namespace

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/vsock_bridge.h"
 
+#include "base/log.h"
 #include "runner_support.h"
 #include "sockets_support.h"
+#include "support/no_descriptors.h"
 
 namespace redoubt::host::tests {
 
@@ -97,6 +99,29 @@ TEST(VsockBridge, does_not_listen_before_the_guest_answers) {
     EXPECT_FALSE(std::filesystem::exists(folder.file("enclave")));
     FakeGuest guest(folder.file("vsock"), "OK 1\n");
     EXPECT_TRUE(run_until(loop, [&] { return bridge.listening(); }));
+}
+
+TEST(VsockBridge, lets_clients_wait_while_no_descriptor_is_left_and_serves_them_later) {
+    set_log_level(LogLevel::Error);
+    Folder folder;
+    net::EventLoop loop;
+    FakeGuest guest(folder.file("vsock"), "OK 1\nhello");
+    VsockBridge bridge(loop, folder.file("enclave"), folder.file("vsock"), 5000);
+    ASSERT_TRUE(run_until(loop, [&] { return bridge.listening(); }));
+    const net::Fd client = connect_unix(folder.file("enclave"));
+    {
+        const redoubt::tests::NoDescriptors none;
+        EXPECT_LT(redoubt::tests::busy_ms(loop, 400), 150);
+    }
+    std::string got;
+    std::thread reader([&] {
+        got = receive(client.get(), 5);
+        loop.post([&] { loop.stop(); });
+    });
+    loop.run();
+    reader.join();
+    EXPECT_EQ(got, "hello");
+    set_log_level(LogLevel::Info);
 }
 
 TEST(VsockBridge, takes_nothing_else_for_an_answer) {

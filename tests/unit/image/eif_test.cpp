@@ -30,6 +30,49 @@ TEST(Eif, IsWrittenByteForByteAsNitroCliLaysItOut) {
     EXPECT_EQ(write_eif(parts), image.bytes());
 }
 
+TEST(Eif, FillsUpARamdiskWhereLinuxWouldNotFindTheNext) {
+    const auto ramdisks = [](std::vector<std::string> texts) {
+        EifParts parts = some_parts();
+        parts.ramdisks.clear();
+        for (const auto& text : texts)
+            parts.ramdisks.push_back(to_bytes(text));
+        const Bytes file = *write_eif(parts);
+        const auto eif = *read_eif(file);
+        std::vector<std::string> out;
+        for (const ByteView ramdisk : eif.ramdisks())
+            out.emplace_back(as_text(ramdisk));
+        // What is measured is what is in the file.
+        Bytes content = to_bytes("kernel"
+                                 "reboot=k");
+        append(content, as_bytes(out[0]));
+        EXPECT_EQ(measure(eif).pcr1, pcr_by_hand(content));
+        return out;
+    };
+    using Texts = std::vector<std::string>;
+    const std::string plain = "070701", plain_crc = "070702xx", packed = "\x1f\x8b\x08zz";
+    const std::string zeros(3, '\0');
+    EXPECT_EQ(ramdisks({plain, packed}), (Texts{plain + zeros.substr(0, 2), packed}));
+    EXPECT_EQ(ramdisks({packed, plain}), (Texts{packed + zeros, plain}));
+    // It is the place in all of them that counts.
+    EXPECT_EQ(ramdisks({packed, packed, plain_crc, plain}),
+              (Texts{packed, packed + zeros.substr(0, 2), plain_crc, plain}));
+    // All others stay as they are, and so do their PCRs: as nitro-cli has them.
+    EXPECT_EQ(ramdisks({packed, packed, packed}), (Texts{packed, packed, packed}));
+    EXPECT_EQ(ramdisks({plain_crc, plain}), (Texts{plain_crc, plain}));
+    EXPECT_EQ(ramdisks({plain}), (Texts{plain}));
+}
+
+TEST(Eif, WithFilledUpRamdisksIsTheSameAfterItWasTakenApart) {
+    EifParts parts = some_parts();
+    parts.ramdisks = {to_bytes("070701abc"), to_bytes("070701"), to_bytes("070701d")};
+    const Bytes once = *write_eif(parts);
+    const auto eif = *read_eif(once);
+    parts.ramdisks.clear();
+    for (const ByteView ramdisk : eif.ramdisks())
+        parts.ramdisks.push_back(to_bytes(ramdisk));
+    EXPECT_EQ(*write_eif(parts), once);
+}
+
 TEST(Eif, IsReadAsItWasWritten) {
     EifParts parts = some_parts();
     parts.arm64 = true;
