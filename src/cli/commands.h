@@ -28,6 +28,7 @@ void add_eif(CLI::App& app, Context& context);                 // eif build|desc
 void add_authorize(CLI::App& app, Context& context);           // authorize vault-create|vault-move|…|check
 void add_policies(CLI::App& app, Context& context);            // policy init|check|test|diff|…
 void add_watchdog(CLI::App& app, Context& context);            // watchdog
+void add_minder(CLI::App& app, Context& context);              // enclave-minder, which no help lists
 void add_documentation(CLI::App& app, Context& context);       // completion, man
 
 } // namespace redoubt::cli

@@ -11,9 +11,14 @@ namespace redoubt::cli {
 
 namespace {
 
+// Not those that only the program itself starts.
+bool shown(const CLI::App* command) {
+    return !command->get_group().empty();
+}
+
 std::string words(const CLI::App& command) {
     std::string out;
-    for (const CLI::App* sub : command.get_subcommands([](const CLI::App*) { return true; }))
+    for (const CLI::App* sub : command.get_subcommands(shown))
         out += sub->get_name() + " ";
     for (const CLI::Option* option : command.get_options())
         for (const auto& name : option->get_lnames())
@@ -24,7 +29,7 @@ std::string words(const CLI::App& command) {
 // One case for each command path: "key create" → its words.
 void completion_cases(const CLI::App& command, const std::string& path, std::string& out) {
     out += "    \"" + path + "\") words=\"" + words(command) + "\" ;;\n";
-    for (const CLI::App* sub : command.get_subcommands([](const CLI::App*) { return true; }))
+    for (const CLI::App* sub : command.get_subcommands(shown))
         completion_cases(*sub, path.empty() ? sub->get_name() : path + " " + sub->get_name(), out);
 }
 
@@ -67,7 +72,7 @@ void man_command(const CLI::App& command, const std::string& path, std::string& 
     }
     if (!command.get_footer().empty())
         out += ".PP\n" + roff(command.get_footer()) + "\n";
-    for (const CLI::App* sub : command.get_subcommands([](const CLI::App*) { return true; }))
+    for (const CLI::App* sub : command.get_subcommands(shown))
         man_command(*sub, path + " " + sub->get_name(), out);
 }
 
@@ -76,7 +81,7 @@ std::string man_page(const CLI::App& app) {
                       "\"\n.SH NAME\nredoubt \\- Ethereum signing in an "
                       "attested enclave\n.SH DESCRIPTION\n" +
                       roff(app.get_description()) + "\n.SH COMMANDS\n";
-    for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; }))
+    for (const CLI::App* sub : app.get_subcommands(shown))
         man_command(*sub, "redoubt " + sub->get_name(), out);
     out += ".SH EXIT STATUS\n" + roff(app.get_footer()) + "\n";
     return out;

@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
     redoubt::cli::add_services(app, context);
     redoubt::cli::add_nitro_sim(app, context);
     redoubt::cli::add_watchdog(app, context);
+    redoubt::cli::add_minder(app, context);
     redoubt::cli::add_doctor(app, context);
     redoubt::cli::add_documentation(app, context);
     try {

@@ -11,6 +11,8 @@
 #include "cli/up_cloud.h"
 #include "cli/up_files.h"
 #include "crypto/random.h"
+#include "host/minder.h"
+#include "host/minder_files.h"
 #include "host/supervisor.h"
 #include "store/store.h"
 
@@ -38,6 +40,8 @@ constexpr int kReadyTimeoutMs = 120'000; // a virtual machine boots in it, on a 
 constexpr std::uint32_t kFirstCid = 16;  // of enclaves in virtual machines, as the watchdog counts them
 constexpr int kReadyFd = 3;              // in the child
 constexpr int kHealthyAfterMs = 2'000;   // a part that lived this long is started again at once
+
+constexpr int kEndLimitMs = host::Minder::kStopLimitMs + 1'000;
 
 struct UpOptions {
     std::string data_dir;
@@ -128,6 +132,9 @@ class Up {
         loop_.run();
         loop_ended_ = true;
         setup.join();
+        // The watchdog ends its machines; where it was killed a moment ago, nobody has.
+        if (options_.vm() && !folder_.run.empty())
+            (void)host::end_minders(folder_.run, "", kEndLimitMs);
         if (lock_fd_ >= 0)
             close(lock_fd_);
         // A folder made for this run alone, not one in a data folder that is called so.

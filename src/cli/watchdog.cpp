@@ -6,6 +6,7 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/stop_signal.h"
+#include "host/minder_files.h"
 #include "host/nitro_runner.h"
 #include "host/process_runner.h"
 #include "host/vm_runner.h"
@@ -15,6 +16,8 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -34,6 +37,8 @@ constexpr const char* kWatchdogFooter =
     "(docs/watchdog.md).\n"
     "  vm       the same image in QEMU with simulated Nitro devices, without AWS.\n"
     "  process  redoubt-enclave-dev as a process, for development.\n"
+    "           Both run on when the watchdog is killed, for 20 s or until the next watchdog takes them "
+    "over.\n"
     "Examples:\n"
     "  redoubt watchdog --runner nitro --image /opt/redoubt/redoubt.eif --memory 256 --cpus 2 --enclaves 2\n"
     "  redoubt watchdog --runner process --image /usr/bin/redoubt-enclave-dev --directory /run/redoubt -- "
@@ -43,6 +48,8 @@ constexpr const char* kWatchdogFooter =
     "how it goes.\n"
     "Exit codes: 0 stopped; 1 the start limit was reached for every enclave, or it cannot start; 2 wrong "
     "usage.";
+
+constexpr int kMindersEndMs = host::Minder::kStopLimitMs + 1'000;
 
 struct WatchdogCommand {
     std::string runner = "nitro", image, directory, listen;
@@ -69,6 +76,22 @@ Status watchdog_folder(const std::string& path) {
         return fail(Code::Io,
                     "the folder for sockets and logs cannot be made: make its parent, or name another", path);
     return {};
+}
+
+// Enclaves of one name have one watchdog: two would take each from the other. Held until this process ends,
+// however it does.
+Result<net::Fd> watchdog_alone(const WatchdogCommand& command) {
+    const std::string path = command.directory + "/" + command.options.name + ".watchdog.lock";
+    net::Fd lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!lock)
+        return fail(Code::Io, "the lock of the folder for sockets and logs cannot be made: check its rights",
+                    path);
+    if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
+        return fail(Code::Conflict,
+                    "another watchdog keeps the enclaves of this name in this folder: stop it, or choose "
+                    "another --name or --directory",
+                    path);
+    return lock;
 }
 
 // "8000=/run/redoubt/kms.sock".
@@ -115,6 +138,7 @@ Result<std::unique_ptr<host::EnclaveRunner>> make_watchdog_runner(const Watchdog
         options.arguments = command.arguments;
         options.directory = command.directory;
         options.name = command.options.name;
+        options.redoubt = program;
         return std::make_unique<host::ProcessRunner>(loop, std::move(options));
     }
     if (!watchdog_can_run(command.qemu))
@@ -173,12 +197,18 @@ Status watch_enclaves(WatchdogCommand& command, const char* program) {
 
     net::EventLoop loop;
     REDOUBT_TRY(const auto runner, make_watchdog_runner(command, loop, program));
+    const bool local = command.runner != "nitro";
+    net::Fd alone;
+    if (local) {
+        REDOUBT_TRY(alone, watchdog_alone(command));
+        command.options.end_enclaves = true;
+    }
     host::Watchdog watchdog(loop, *runner,
                             host::ImageFile(command.image, command.runner == "process"
                                                                ? host::ImageFile::Kind::Program
                                                                : host::ImageFile::Kind::Eif),
                             command.options);
-    return watchdog.run(stop.get(), [&command](const std::optional<net::Endpoint>& listening) {
+    const auto status = watchdog.run(stop.get(), [&command](const std::optional<net::Endpoint>& listening) {
         std::string line;
         json::Writer(line)
             .begin_object()
@@ -191,6 +221,10 @@ Status watch_enclaves(WatchdogCommand& command, const char* program) {
         else
             std::fputs(line.c_str(), stdout), std::fflush(stdout);
     });
+    // Also those that it was told to leave before it had found them, or that did not end in time.
+    if (local)
+        (void)host::end_minders(command.directory, command.options.name, kMindersEndMs);
+    return status;
 }
 
 } // namespace
@@ -224,8 +258,9 @@ void add_watchdog(CLI::App& app, Context& context) {
     watchdog->add_flag(
         "--debug-mode", w->options.wants_debug,
         "start enclaves whose console can be read (nitro); their PCRs are zero, and no key opens");
-    watchdog->add_flag("--end-enclaves", w->options.end_enclaves,
-                       "end the enclaves when the watchdog is stopped (nitro; the others always end)");
+    watchdog->add_flag(
+        "--end-enclaves", w->options.end_enclaves,
+        "end the enclaves when the watchdog is stopped in order (nitro; the others then always end)");
     watchdog->add_option("--directory", w->directory, "folder for sockets and logs (vm, process)");
     watchdog->add_option("--qemu", w->qemu, "qemu-system-x86_64, version 11 or later (vm)")
         ->capture_default_str();

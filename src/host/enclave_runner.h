@@ -51,6 +51,8 @@ class EnclaveRunner {
     virtual void on_ended(Ended ended) = 0;
     // Whether enclaves run on when this process ends: they are found again with describe().
     virtual bool outlived() const noexcept = 0;
+    // Whether there is a console to read of enclaves that are not in debug mode.
+    virtual bool keeps_consoles() const noexcept { return false; }
 
     static constexpr std::size_t kConsoleTail = 16 * 1024;
 };

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/local_runner.h"
 
-#include "base/clock.h"
-#include "host/log_limit.h"
+#include "base/log.h"
 
 #include <algorithm>
 #include <array>
@@ -11,27 +10,15 @@
 #include <cstring>
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace redoubt::host {
 
 namespace {
-
-constexpr int kLookAgainMs = 20;
-
-std::string end_of(const std::string& program, int status) {
-    const std::string name = program.substr(program.rfind('/') + 1);
-    if (WIFSIGNALED(status))
-        return name + " was ended by signal " + std::to_string(WTERMSIG(status));
-    return name + " ended with exit code " + std::to_string(WEXITSTATUS(status));
-}
-
-bool exists(const std::string& path) {
-    struct stat info {};
-    return stat(path.c_str(), &info) == 0;
-}
 
 Result<std::string> tail_of(const std::string& path, std::size_t size) {
     const net::Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -45,18 +32,28 @@ Result<std::string> tail_of(const std::string& path, std::size_t size) {
     return out;
 }
 
+// A file in memory that is read from its beginning.
+Result<net::Fd> in_memory(const std::string& text) {
+    net::Fd fd(memfd_create("plan", MFD_CLOEXEC));
+    if (!fd || pwrite(fd.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
+        return fail(Code::RunnerFailed, "an enclave's plan cannot be written", std::strerror(errno));
+    return fd;
+}
+
+void send_signal(int pidfd, int signal) {
+    syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0U);
+}
+
 } // namespace
 
 LocalRunner::~LocalRunner() {
     *alive_ = false;
-    if (watching_logs_)
-        loop_.cancel(log_timer_);
-    for (auto& [cid, enclave] : enclaves_) {
-        if (enclave->timer_set)
-            loop_.cancel(enclave->timer);
-        for (auto& child : enclave->children)
-            if (child->running())
-                loop_.remove(child->pidfd()); // and the child's destructor kills it
+    for (auto& [cid, slot] : slots_) {
+        for (const auto timer : {slot->timer, slot->again_timer})
+            if (timer != 0)
+                loop_.cancel(timer);
+        loop_.remove(slot->pidfd());
+        slot->child.leave();
     }
 }
 
@@ -67,171 +64,203 @@ void LocalRunner::later(std::function<void()> task) {
     });
 }
 
-void LocalRunner::set_timer(Enclave& enclave, int ms, std::function<void()> task) {
-    if (enclave.timer_set)
-        loop_.cancel(enclave.timer);
-    enclave.timer_set = true;
-    enclave.timer = loop_.after(ms, [&enclave, task = std::move(task)] {
-        enclave.timer_set = false;
-        task();
-    });
-}
-
-void LocalRunner::shorten_logs(const Plan& plan) {
-    for (const Part& part : plan.parts)
-        (void)shorten_log(part.options.log_file);
-    (void)shorten_log(plan.console_file); // where it is one of the above, it is short already
-}
-
-void LocalRunner::watch_logs() {
-    if (std::exchange(watching_logs_, true))
-        return;
-    log_timer_ = loop_.after(kLogLookMs, [this] {
-        watching_logs_ = false;
-        for (const auto& [cid, enclave] : enclaves_)
-            shorten_logs(enclave->plan);
-        if (!enclaves_.empty())
-            watch_logs();
-    });
-}
-
 void LocalRunner::start(std::uint32_t cid, Started done) {
-    if (const auto found = enclaves_.find(cid); found != enclaves_.end()) {
-        if (found->second->started || found->second->stopping)
-            return later([done = std::move(done)] {
-                done(fail(Code::RunnerFailed, "the slot's enclave is about to start or to end"));
-            });
-        return later([done = std::move(done), enclave = found->second->plan.enclave] { done(enclave); });
+    auto found = slots_.find(cid);
+    Slot* slot = found != slots_.end() ? found->second.get() : join(cid);
+    if (slot == nullptr) {
+        if (const auto launched = launch(cid, done); !launched)
+            later([done = std::move(done), error = launched.error()] { done(std::unexpected(error)); });
+        return;
     }
-    auto planned = plan(cid);
-    if (!planned)
-        return later([done = std::move(done), error = planned.error()] { done(std::unexpected(error)); });
-    auto enclave = std::make_unique<Enclave>();
-    enclave->plan = std::move(*planned);
-    enclave->started = std::move(done);
-    enclave->deadline = monotonic_ms() + kSocketLimitMs;
-    shorten_logs(enclave->plan); // of those before it, which may have ended too soon to be looked at
-    enclaves_[cid] = std::move(enclave);
-    watch_logs();
-    later([this, cid] { next_part(cid); });
+    using State = MinderReport::State;
+    if (slot->started || slot->stopping || (slot->said && slot->said->state > State::Running))
+        return later([done = std::move(done)] {
+            done(fail(Code::RunnerFailed, "the slot's enclave is about to start or to end"));
+        });
+    if (slot->said && slot->said->state == State::Running)
+        return later([done = std::move(done), enclave = slot->said->enclave] { done(enclave); });
+    slot->started = std::move(done);
 }
 
-void LocalRunner::next_part(std::uint32_t cid) {
-    const auto found = enclaves_.find(cid);
-    if (found == enclaves_.end() || !found->second->started || found->second->stopping)
-        return;
-    Enclave& enclave = *found->second;
-    while (enclave.children.size() < enclave.plan.parts.size()) {
-        const Part& part = enclave.plan.parts[enclave.children.size()];
-        if (!std::ranges::all_of(part.after, exists)) {
-            if (monotonic_ms() > enclave.deadline)
-                return start_failed(cid, {Code::RunnerFailed,
-                                          "a program of the enclave did not make its sockets in time: its "
-                                          "log says why",
-                                          part.options.log_file});
-            return set_timer(enclave, kLookAgainMs, [this, cid] { next_part(cid); });
+LocalRunner::Slot* LocalRunner::join(std::uint32_t cid) {
+    auto minder = find_minder(files_.directory, files_.name, cid);
+    if (!minder.pidfd)
+        return nullptr;
+    auto slot = std::make_unique<Slot>();
+    slot->cid = cid;
+    slot->found = std::move(minder.pidfd);
+    Slot& kept = *(slots_[cid] = std::move(slot));
+    watch(kept, std::move(minder.socket));
+    kill_later(kept, kAnswerMs);
+    return &kept;
+}
+
+// Where it succeeds it has taken `done`.
+Status LocalRunner::launch(std::uint32_t cid, Started& done) {
+    // First the lock: what plan() writes would be another's.
+    REDOUBT_TRY(const net::Fd lock, lock_slot(minder_lock(files_.directory, files_.name, cid)));
+    REDOUBT_TRY(Plan planned, plan(cid));
+    const std::string log_file = minder_log(files_.directory, files_.name, cid);
+    planned.kind = kind_;
+    planned.enclave.cid = cid;
+    planned.logs = {log_file};
+    REDOUBT_TRY(const net::Fd text, in_memory(to_json(planned)));
+    std::array<int, 2> ends{};
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) != 0)
+        return fail(Code::RunnerFailed, "a connection to the enclave's minder cannot be made",
+                    std::strerror(errno));
+    net::Fd ours(ends[0]);
+    const net::Fd theirs(ends[1]);
+    ChildOptions options;
+    options.arguments = {files_.redoubt, "enclave-minder",
+                         "--socket",     minder_socket(files_.directory, files_.name, cid),
+                         "--orphan-ms",  std::to_string(files_.orphan_ms)};
+    options.environment = {"PATH=/usr/bin:/bin"};
+    options.descriptors = {
+        {text.get(), STDIN_FILENO}, {theirs.get(), kMinderFirstFd}, {lock.get(), kMinderLockFd}};
+    options.log_file = log_file;
+    options.outlives = true;
+    auto child = spawn(options);
+    if (!child)
+        return fail(Code::RunnerFailed, "the enclave's minder cannot be started: check the program's rights",
+                    child.error().describe());
+    auto slot = std::make_unique<Slot>();
+    slot->cid = cid;
+    slot->child = std::move(*child);
+    slot->started = std::move(done);
+    Slot& kept = *(slots_[cid] = std::move(slot));
+    watch(kept, std::move(ours));
+    kill_later(kept, kAnswerMs);
+    return {};
+}
+
+void LocalRunner::watch(Slot& slot, net::Fd socket) {
+    loop_.add(slot.pidfd(), EPOLLIN, [this, cid = slot.cid](std::uint32_t) { gone(cid); });
+    connect(slot, std::move(socket));
+}
+
+void LocalRunner::connect(Slot& slot, net::Fd socket) {
+    slot.minder = std::make_unique<LineChannel>(
+        loop_, std::move(socket), [this, &slot](const std::string& line) { hear(slot, line); },
+        [this, &slot] {
+            slot.minder.reset();
+            connect_again(slot);
+        });
+}
+
+// The minder has ended, which its pidfd tells in a moment, or somebody else connected.
+void LocalRunner::connect_again(Slot& slot) {
+    slot.again_timer = loop_.after(kAgainMs, [this, &slot] {
+        slot.again_timer = 0;
+        auto minder = find_minder(files_.directory, files_.name, slot.cid);
+        if (minder.pidfd)
+            connect(slot, std::move(minder.socket));
+        else
+            connect_again(slot);
+    });
+}
+
+void LocalRunner::hear(Slot& slot, const std::string& line) {
+    auto report = parse_minder_report(line);
+    if (!report) {
+        log(LogLevel::Error, "an enclave's minder says what is not understood: it is ended",
+            {{"cid", std::to_string(slot.cid)}, {"error", report.error().describe()}});
+        return send_signal(slot.pidfd(), SIGTERM);
+    }
+    const bool first = !slot.said;
+    slot.said = std::move(*report);
+    if (first && slot.timer != 0 && !slot.stopping) // it answers
+        loop_.cancel(std::exchange(slot.timer, 0));
+    if (slot.said->state == MinderReport::State::Running) {
+        const RunningEnclave& told = slot.said->enclave;
+        if (std::string& last = last_ids_[slot.cid]; last != told.id) {
+            consoles_.erase(last);
+            last = told.id;
+            consoles_[told.id] = slot.said->console_file;
         }
-        auto child = spawn(part.options);
-        if (!child)
-            return start_failed(cid, {Code::RunnerFailed,
-                                      "a program of the enclave cannot be started: check its path and rights",
-                                      child.error().describe()});
-        const std::size_t index = enclave.children.size();
-        enclave.children.push_back(std::make_unique<Child>(std::move(*child)));
-        loop_.add(enclave.children.back()->pidfd(), EPOLLIN,
-                  [this, cid, index](std::uint32_t) { child_ended(cid, index); });
-        enclave.deadline = monotonic_ms() + kSocketLimitMs;
     }
-    RunningEnclave& told = enclave.plan.enclave;
-    told.id = kind_ + "-" + std::to_string(enclave.children.back()->pid());
-    told.cid = cid;
-    consoles_.erase(last_ids_[cid]);
-    last_ids_[cid] = told.id;
-    consoles_[told.id] = enclave.plan.console_file;
-    running(told);
-    std::exchange(enclave.started, nullptr)(told);
+    if (first)
+        later([this] { answer_described(); });
+    if (slot.said->state == MinderReport::State::Running && slot.started)
+        std::exchange(slot.started, nullptr)(slot.said->enclave);
 }
 
-void LocalRunner::start_failed(std::uint32_t cid, Error error) {
-    Enclave& enclave = *enclaves_.at(cid);
-    const Started started = std::exchange(enclave.started, nullptr);
-    enclave.stopping = true; // nobody is told of this end but by the answer
-    enclave.stopped.push_back(
-        [started, error = std::move(error)](const Status&) { started(std::unexpected(error)); });
-    if (enclave.children.empty() || std::ranges::none_of(enclave.children, &Child::running,
-                                                         [](const auto& c) -> const Child& { return *c; }))
-        return later([this, cid] { all_gone(cid); });
-    end_children(enclave, SIGKILL);
+void LocalRunner::kill_later(Slot& slot, int ms) {
+    if (slot.timer != 0)
+        loop_.cancel(slot.timer);
+    slot.timer = loop_.after(ms, [&slot] {
+        slot.timer = 0;
+        log(LogLevel::Error, "an enclave's minder does not do what it is told: it is killed",
+            {{"cid", std::to_string(slot.cid)}});
+        send_signal(slot.pidfd(), SIGKILL); // and the kernel ends the enclave with it
+    });
 }
 
-void LocalRunner::end_children(Enclave& enclave, int signal) {
-    for (auto& child : enclave.children)
-        signal_child(*child, signal);
-}
-
-void LocalRunner::child_ended(std::uint32_t cid, std::size_t index) {
-    Enclave& enclave = *enclaves_.at(cid);
-    Child& child = *enclave.children[index];
-    loop_.remove(child.pidfd());
-    const int status = reap(child, true);
-    if (enclave.why.empty())
-        enclave.why = end_of(enclave.plan.parts[index].options.arguments[0], status);
-    if (enclave.started)
-        return start_failed(cid, {Code::RunnerFailed,
-                                  "a program of the enclave ended at once: its log says why", enclave.why});
-    if (std::ranges::any_of(enclave.children, [](const auto& other) { return other->running(); })) {
-        // The others are of no use without it.
-        if (!enclave.stopping)
-            end_children(enclave, SIGKILL);
-        return;
-    }
-    all_gone(cid);
-}
-
-void LocalRunner::all_gone(std::uint32_t cid) {
-    const auto found = enclaves_.find(cid);
-    if (found == enclaves_.end())
-        return;
-    const std::unique_ptr<Enclave> enclave = std::move(found->second);
-    enclaves_.erase(found);
-    if (enclave->timer_set)
-        loop_.cancel(enclave->timer);
-    gone(cid);
-    for (const auto& stopped : enclave->stopped)
+// The minder has ended, and the enclave's programs before it.
+void LocalRunner::gone(std::uint32_t cid) {
+    const auto found = slots_.find(cid);
+    const std::unique_ptr<Slot> slot = std::move(found->second);
+    slots_.erase(found); // whoever is told below may start another
+    loop_.remove(slot->pidfd());
+    if (slot->timer != 0)
+        loop_.cancel(std::exchange(slot->timer, 0));
+    if (slot->minder)
+        slot->minder->drain(); // its last words
+    if (slot->again_timer != 0)
+        loop_.cancel(slot->again_timer);
+    slot->minder.reset();
+    (void)reap(slot->child, true);
+    using State = MinderReport::State;
+    const State state = slot->said ? slot->said->state : State::Starting;
+    const std::string log_file = minder_log(files_.directory, files_.name, cid);
+    if (slot->started)
+        slot->started(std::unexpected(
+            state > State::Running
+                ? error_of(*slot->said)
+                : Error{Code::RunnerFailed, "the enclave's minder ended: its log says why", log_file}));
+    for (const auto& stopped : slot->stopped)
         stopped({});
-    if (!enclave->stopping && ended_)
-        ended_(enclave->plan.enclave.id, enclave->why);
-}
-
-LocalRunner::Enclave* LocalRunner::find(const std::string& id, std::uint32_t& cid) {
-    for (auto& [number, enclave] : enclaves_)
-        if (enclave->plan.enclave.id == id) {
-            cid = number;
-            return enclave.get();
-        }
-    return nullptr;
+    if (!slot->started && !slot->stopping && slot->said && !slot->said->enclave.id.empty() && ended_)
+        ended_(slot->said->enclave.id, slot->said->why.empty() ? "its minder ended" : slot->said->why);
+    answer_described();
 }
 
 void LocalRunner::stop(const std::string& id, StopHow how, Stopped done) {
-    std::uint32_t cid = 0;
-    Enclave* const enclave = find(id, cid);
-    if (enclave == nullptr)
+    const auto found = std::ranges::find_if(
+        slots_, [&](const auto& one) { return one.second->said && one.second->said->enclave.id == id; });
+    if (found == slots_.end())
         return later([done = std::move(done)] { done({}); });
-    enclave->stopped.push_back(std::move(done));
-    enclave->stopping = true;
-    end_children(*enclave, how == StopHow::AtOnce ? SIGKILL : SIGTERM);
-    if (how == StopHow::Orderly)
-        set_timer(*enclave, kStopLimitMs, [this, enclave] { end_children(*enclave, SIGKILL); });
+    Slot& slot = *found->second;
+    slot.stopped.push_back(std::move(done));
+    slot.stopping = true;
+    if (slot.minder)
+        slot.minder->send(to_json(how));
+    else
+        send_signal(slot.pidfd(), SIGTERM);
+    kill_later(slot, kMinderMs + (how == StopHow::Orderly ? Minder::kStopLimitMs : 0));
 }
 
 void LocalRunner::describe(Described done) {
+    for (const std::uint32_t cid : minders_of(files_.directory, files_.name))
+        if (!slots_.contains(cid))
+            (void)join(cid);
+    describing_.push_back(std::move(done));
+    later([this] { answer_described(); });
+}
+
+void LocalRunner::answer_described() {
+    if (describing_.empty() || std::ranges::any_of(slots_, [](const auto& one) {
+            return !one.second->said && !one.second->started;
+        }))
+        return;
     std::vector<RunningEnclave> out;
-    for (const auto& [cid, enclave] : enclaves_)
-        if (!enclave->started) {
-            out.push_back(enclave->plan.enclave);
-            out.back().ending = enclave->stopping;
+    for (const auto& [cid, slot] : slots_)
+        if (slot->said && !slot->said->enclave.id.empty()) {
+            out.push_back(slot->said->enclave);
+            out.back().ending = slot->stopping || slot->said->state > MinderReport::State::Running;
         }
-    later([done = std::move(done), out = std::move(out)] { done(out); });
+    for (const auto& done : std::exchange(describing_, {}))
+        done(out);
 }
 
 void LocalRunner::console(const std::string& id, Console done) {

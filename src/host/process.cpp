@@ -37,6 +37,7 @@ struct Prepared {
     int first_free = 3;                           // above every number in the child
     int failure_pipe = -1;
     pid_t parent = -1;
+    bool outlives = false;
 };
 
 [[noreturn]] void give_up(int pipe, SpawnFailure::Step step) {
@@ -84,12 +85,17 @@ int arrange_descriptors(Prepared& prepared) {
     const std::uint64_t kernel_default[4] = {};
     for (const int signal : {32, 33})
         syscall(SYS_rt_sigaction, signal, kernel_default, nullptr, sizeof kernel_default[3]);
-    setpgid(0, 0);
+    if (prepared.outlives)
+        setsid();
+    else
+        setpgid(0, 0);
     const int pipe = arrange_descriptors(prepared);
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
-        give_up(pipe, SpawnFailure::DeathSignal);
-    if (getppid() != prepared.parent)
-        _exit(127); // the parent died before the line above: nobody would ever send the signal
+    if (!prepared.outlives) {
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+            give_up(pipe, SpawnFailure::DeathSignal);
+        if (getppid() != prepared.parent)
+            _exit(127); // the parent died before the line above: nobody would ever send the signal
+    }
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -165,6 +171,7 @@ Result<Child> spawn(const ChildOptions& options) {
     prepared.arguments = pointers(options.arguments);
     prepared.environment = pointers(options.environment);
     prepared.parent = getpid();
+    prepared.outlives = options.outlives;
 
     std::array<int, 2> ends{};
     if (pipe2(ends.data(), O_CLOEXEC) != 0)

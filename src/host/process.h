@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Child processes that cannot outlive their parent (PR_SET_PDEATHSIG), with explicit descriptors and
-// environment.
+// Child processes that cannot outlive their parent (PR_SET_PDEATHSIG) unless they are to, with explicit
+// descriptors and environment.
 //
 // The kernel ties a child to the *thread* that started it: call spawn from a thread that lives as long as the
 // child should (the main thread, an event loop's). SIGCHLD must not be ignored by the process.
@@ -21,6 +21,7 @@ struct ChildOptions {
     std::vector<std::string> environment;         // "NAME=value", the whole environment; nothing is inherited
     std::vector<std::pair<int, int>> descriptors; // {ours, number in the child} beside 0–2; may replace 0–2
     std::string log_file;                         // stdout and stderr are appended there; empty: inherited
+    bool outlives = false;                        // lives on, in a session of its own, when the parent ends
 };
 
 // Destroying a running child kills it (SIGKILL) and waits for its end.
@@ -34,6 +35,11 @@ class Child {
     bool running() const noexcept { return pid_ > 0; }
     // A pidfd: readable once the child has ended. For event loops; remove it from the loop before reap().
     int pidfd() const noexcept { return pidfd_.get(); }
+    // Gives it up: it is neither killed nor reaped by us any more.
+    void leave() noexcept {
+        pid_ = -1;
+        pidfd_.reset();
+    }
 
   private:
     friend Result<Child> spawn(const ChildOptions&);

@@ -4,8 +4,8 @@
 namespace redoubt::host {
 
 ProcessRunner::ProcessRunner(net::EventLoop& loop, ProcessRunnerOptions options)
-    : LocalRunner(loop, "process"), options_(std::move(options)),
-      image_(options_.program, ImageFile::Kind::Program) {}
+    : LocalRunner(loop, "process", {options.directory, options.name, options.redoubt, options.orphan_ms}),
+      options_(std::move(options)), image_(options_.program, ImageFile::Kind::Program) {}
 
 Result<LocalRunner::Plan> ProcessRunner::plan(std::uint32_t cid) {
     Plan out;
@@ -14,13 +14,12 @@ Result<LocalRunner::Plan> ProcessRunner::plan(std::uint32_t cid) {
     out.enclave.name = enclave_name(options_.name, cid);
     const std::string base = options_.directory + "/" + out.enclave.name;
     REDOUBT_TRY(out.enclave.endpoint, net::parse_endpoint("unix:" + base + ".sock"));
-    Part part;
-    part.options.arguments = {options_.program, "--listen", out.enclave.endpoint.text()};
-    part.options.arguments.insert(part.options.arguments.end(), options_.arguments.begin(),
-                                  options_.arguments.end());
-    part.options.environment = {"PATH=/usr/bin:/bin"};
-    part.options.log_file = base + ".log";
-    out.console_file = part.options.log_file;
+    Plan::Part part;
+    part.arguments = {options_.program, "--listen", out.enclave.endpoint.text()};
+    part.arguments.insert(part.arguments.end(), options_.arguments.begin(), options_.arguments.end());
+    part.environment = {"PATH=/usr/bin:/bin"};
+    part.log_file = base + ".log";
+    out.console_file = part.log_file;
     out.parts.push_back(std::move(part));
     return out;
 }

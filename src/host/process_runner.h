@@ -10,13 +10,15 @@ namespace redoubt::host {
 struct ProcessRunnerOptions {
     std::string program;                // redoubt-enclave-dev
     std::vector<std::string> arguments; // all but --listen
-    std::string directory;              // NAME-CID.sock, NAME-CID.log
+    std::string directory;              // NAME-CID.sock, NAME-CID.log, those of minder_files.h
     std::string name = "redoubt";
+    std::string redoubt; // for `redoubt enclave-minder`
+    int orphan_ms = kOrphanMs;
 };
 
 class ProcessRunner final : public LocalRunner {
   public:
-    // The loop outlives the runner; its thread lives as long as the enclaves should (process.h).
+    // The loop outlives the runner.
     ProcessRunner(net::EventLoop& loop, ProcessRunnerOptions options);
 
   private:

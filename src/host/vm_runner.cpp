@@ -81,9 +81,8 @@ std::vector<std::string> qemu_arguments(const VmRunnerOptions& options, const st
 }
 
 VmRunner::VmRunner(net::EventLoop& loop, VmRunnerOptions options)
-    : LocalRunner(loop, "vm"), options_(std::move(options)) {}
-
-VmRunner::~VmRunner() = default;
+    : LocalRunner(loop, "vm", {options.directory, options.name, options.redoubt}),
+      options_(std::move(options)) {}
 
 std::string VmRunner::folder_of(std::uint32_t cid) const {
     return options_.directory + "/" + enclave_name(options_.name, cid);
@@ -119,32 +118,23 @@ Result<LocalRunner::Plan> VmRunner::plan(std::uint32_t cid) {
     out.enclave.pcr0 = to_hex(image::measure(eif).pcr0);
     REDOUBT_TRY(out.enclave.endpoint, net::parse_endpoint("unix:" + folder + "/enclave.sock"));
     out.console_file = folder + "/console.log";
-    Part simulator;
-    simulator.options.arguments = {
+    Plan::Part simulator;
+    simulator.arguments = {
         options_.redoubt,    "nitro-sim",   "--eif", folder + "/image.eif", "--cid",
         std::to_string(cid), "--directory", folder,  "--development-root",  options_.development_root};
-    simulator.options.environment = {"PATH=/usr/bin:/bin"};
-    simulator.options.log_file = folder + "/nitro-sim.log";
-    Part qemu;
+    simulator.environment = {"PATH=/usr/bin:/bin"};
+    simulator.log_file = folder + "/nitro-sim.log";
+    Plan::Part qemu;
     std::string cmdline(as_text(eif.cmdline()));
     while (!cmdline.empty() && (cmdline.back() == '\0' || cmdline.back() == '\n'))
         cmdline.pop_back();
-    qemu.options.arguments = qemu_arguments(options_, folder, cmdline);
-    qemu.options.environment = {"PATH=/usr/bin:/bin"};
-    qemu.options.log_file = folder + "/qemu.log";
+    qemu.arguments = qemu_arguments(options_, folder, cmdline);
+    qemu.environment = {"PATH=/usr/bin:/bin"};
+    qemu.log_file = folder + "/qemu.log";
     qemu.after = {folder + "/vsock-device.sock", folder + "/nsm-device.sock"};
+    out.bridge = Plan::Bridge{folder + "/vsock", options_.port};
     out.parts = {std::move(simulator), std::move(qemu)};
     return out;
-}
-
-void VmRunner::running(const RunningEnclave& enclave) {
-    const std::string folder = folder_of(enclave.cid);
-    bridges_[enclave.cid] =
-        std::make_unique<VsockBridge>(loop(), enclave.endpoint.path, folder + "/vsock", options_.port);
-}
-
-void VmRunner::gone(std::uint32_t cid) {
-    bridges_.erase(cid);
 }
 
 } // namespace redoubt::host

@@ -5,13 +5,12 @@
 
 #include "host/image_file.h"
 #include "host/local_runner.h"
-#include "host/vsock_bridge.h"
 
 namespace redoubt::host {
 
 struct VmRunnerOptions {
     std::string qemu;    // qemu-system-x86_64, 11 or later
-    std::string redoubt; // for `redoubt nitro-sim`
+    std::string redoubt; // for `redoubt nitro-sim` and `redoubt enclave-minder`
     std::string eif;
     std::string development_root; // as nitro-sim takes it
     std::string directory;        // a folder NAME-CID for each enclave; short: unix sockets have 107 bytes
@@ -29,16 +28,12 @@ std::vector<std::string> qemu_arguments(const VmRunnerOptions& options, const st
 class VmRunner final : public LocalRunner {
   public:
     VmRunner(net::EventLoop& loop, VmRunnerOptions options);
-    ~VmRunner() override;
 
   private:
     Result<Plan> plan(std::uint32_t cid) override;
-    void running(const RunningEnclave& enclave) override;
-    void gone(std::uint32_t cid) override;
     std::string folder_of(std::uint32_t cid) const;
 
     VmRunnerOptions options_;
-    std::map<std::uint32_t, std::unique_ptr<VsockBridge>> bridges_;
 };
 
 } // namespace redoubt::host

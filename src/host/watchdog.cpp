@@ -267,7 +267,7 @@ void Watchdog::act(const Keeper::Action& action) {
 
 // The console says why it ended. On Nitro there is one in debug mode only.
 void Watchdog::show_console(const RunningEnclave& enclave) {
-    if (runner_.outlived() && !enclave.debug)
+    if (!runner_.keeps_consoles() && !enclave.debug)
         return;
     runner_.console(enclave.id, [id = enclave.id](const Result<std::string>& text) {
         if (text && !text->empty())

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Anything may die at any time: virtual machines, their simulators, the watchdog, the gateway, under load. No answer is wrong, no
-// acknowledged key is lost, service is back in time, and nothing is left running. KILLS (20), at most one in KILL_MS (3000).
+// acknowledged key is lost, service is back in time, and nothing is left running. KILLS (20), at most one in KILL_MS (3000); ENCLAVES (4).
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import fs from "node:fs";
 import { after, before, test } from "node:test";
 import { Transaction } from "ethers";
@@ -9,13 +10,16 @@ import { alive, sleep, until } from "../lib.mjs";
 import { replacedMs, signs, upInMachines } from "./vm.mjs";
 
 const kills = Number(process.env.KILLS ?? 20), killMs = Number(process.env.KILL_MS ?? 3000), backMs = 15_000;
+const enclaves = Number(process.env.ENCLAVES ?? 4);
 
 let vm;
+const later = []; // systems that were started after the first
 before(async () => {
-  vm = await upInMachines({ enclaves: 2 });
+  vm = await upInMachines({ enclaves });
 });
 after(async () => {
   if (vm?.system.child.exitCode === null) await vm.system.stop();
+  for (const { system } of later) if (system.child.exitCode === null && system.child.signalCode === null) await system.stop();
   vm?.system.remove();
 });
 
@@ -31,10 +35,42 @@ function processes() {
   return out;
 }
 const victims = [["machine", /qemu-system/], ["simulator", / nitro-sim /], ["watchdog", / watchdog /], ["gateway", / gateway /]];
+const pidsOf = (pattern) => processes().filter(([, line]) => pattern.test(line)).map(([pid]) => pid).sort((a, b) => a - b);
+const ofEnclaves = () => pidsOf(/qemu-system| nitro-sim | enclave-minder /);
+
+test("the watchdog is killed under load: every machine goes on, and no request fails", async (t) => {
+  const { ready, events } = vm;
+  await until("all enclaves sign", () => events().filter(({ event }) => event === "an enclave can sign").length === enclaves, enclaves * replacedMs);
+  const before = ofEnclaves();
+  assert.equal(before.length, 3 * enclaves);
+  let running = true, nonce = 0, signed = 0;
+  const failed = [];
+  const load = Promise.all(Array.from({ length: 4 }, async () => {
+    while (running) {
+      const mine = nonce++;
+      const answer = await signs(ready, mine).catch((error) => ({ status: 0, body: String(error) }));
+      if (answer.status === 200) ++signed;
+      else failed.push([mine, answer.status, answer.body]);
+    }
+  }));
+  for (let i = 0; i < 3; ++i) {
+    const known = events().length, [watchdog] = pidsOf(/ watchdog /);
+    process.kill(watchdog, "SIGKILL");
+    await until("the next watchdog has them all", () =>
+      new Set(events().slice(known).filter(({ event }) => event === "an enclave can sign").map(({ cid }) => cid)).size === enclaves, replacedMs);
+    assert.deepEqual(events().slice(known).filter(({ event }) => event === "an enclave is started"), []);
+    assert.equal(events().slice(known).filter(({ event }) => event === "an enclave that runs is taken over").length, enclaves);
+    assert.deepEqual(ofEnclaves(), before);
+  }
+  running = false;
+  await load;
+  t.diagnostic(`${signed} signatures`);
+  assert.deepEqual(failed, []);
+  assert.ok(signed > 50, String(signed));
+});
 
 test(`${kills} kills under load`, async (t) => {
-  const { ready, system, events } = vm;
-  await until("both enclaves sign", () => events().filter(({ event }) => event === "an enclave can sign").length === 2, replacedMs);
+  const { ready, system } = vm;
   const nowReady = () => ({ ...ready, gateway: system.ready().gateway });
   let running = true, signed = 0, refused = 0, nonce = 0;
   let since = Date.now(), longest = 0; // of a time without any signature
@@ -94,9 +130,34 @@ test(`${kills} kills under load`, async (t) => {
 });
 
 test("when it is stopped, nothing is left running", async () => {
+  await until("the watchdog runs", () => pidsOf(/ watchdog /).length === 1);
   const pids = processes().map(([pid]) => pid);
   assert.ok(pids.length >= 6, String(pids.length));
+  // The one that would end the machines is killed just before: whoever started it does.
+  process.kill(pidsOf(/ watchdog /)[0], "SIGKILL");
   assert.equal(await vm.system.stop(), 0);
   await until("all of it is gone", () => !pids.some(alive), 15_000);
   assert.deepEqual(processes(), []);
+});
+
+test("when everything above a machine is killed, the next start takes it over; without one it ends by itself", async () => {
+  const again = async () => {
+    later.push(await upInMachines({ enclaves: 1, dataDir: vm.system.folder }));
+    return later.at(-1);
+  };
+  const killed = async ({ system }) => {
+    const ended = once(system.child, "exit");
+    system.child.kill("SIGKILL");
+    await ended;
+    await until("what is not a machine's is gone", () => processes().length === 3, 10_000);
+  };
+  const first = await again();
+  const machine = ofEnclaves();
+  assert.equal(machine.length, 3);
+  await killed(first);
+  const second = await again();
+  assert.deepEqual(ofEnclaves(), machine);
+  assert.equal((await signs(second.ready)).status, 200);
+  await killed(second);
+  await until("the machine is gone, too", () => processes().length === 0, 40_000);
 });

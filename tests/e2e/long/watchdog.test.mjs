@@ -11,6 +11,7 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { alive, bin, redoubt, root, sleep, until, up } from "../lib.mjs";
 import { makeEif, measureEif } from "../../support/eif.mjs";
+import { Enclave } from "../wire.mjs";
 
 const enclaveProgram = path.join(bin, "redoubt-enclave-dev");
 let folder, material;
@@ -90,7 +91,7 @@ function processes(name, extra = []) {
     ...extra, ...more], { last: ["--", ...material] }) };
 }
 
-test("processes: killed ones come back, hanging ones are replaced, and none outlives the watchdog", async () => {
+test("processes: killed ones come back, hanging ones are replaced, and none outlives a watchdog that is stopped", async () => {
   const it = processes("p").start();
   const first = await it.allSign();
   assert.match(it.stdout, /^\{"ready":true,"listen":"unix:/);
@@ -127,12 +128,110 @@ test("processes: killed ones come back, hanging ones are replaced, and none outl
   for (const pid of pids) assert.equal(alive(pid), false);
 });
 
-test("processes: they die with a watchdog that is killed", async () => {
-  const it = processes("k").start();
+// Every process that works in a folder of the process runner: enclaves and their minders.
+function inFolder(directory) {
+  return fs.readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name)).map(Number).filter((pid) => {
+    try {
+      return fs.readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`${directory}/`) && pid !== process.pid;
+    } catch {
+      return false; // it has ended
+    }
+  });
+}
+
+// Has an enclave sign a probe every 20 ms, over a new connection each time: as a client that comes just then.
+function prober({ endpoint }) {
+  const it = { signed: 0, failed: [], longest: 0 };
+  let running = true;
+  const done = (async () => {
+    for (let since = Date.now(); running; await sleep(20)) {
+      try {
+        const enclave = await Enclave.connect(endpoint.replace("unix:", ""));
+        const answer = await enclave.probe();
+        enclave.close();
+        assert.equal(answer.body.ok, true);
+        ++it.signed;
+        it.longest = Math.max(it.longest, Date.now() - since);
+        since = Date.now();
+      } catch (error) {
+        it.failed.push(error.message);
+      }
+    }
+  })();
+  it.end = async () => {
+    running = false;
+    await done;
+    return it;
+  };
+  return it;
+}
+
+test("processes: they outlive a watchdog that is killed, and the next one takes them over without a gap", async () => {
+  const setup = processes("k");
+  let it = setup.start();
+  const first = await it.allSign();
+  const pids = first.enclaves.map(pidOf), all = inFolder(setup.directory);
+  assert.equal(all.length, 4); // two enclaves and their minders
+  const probers = first.enclaves.map(prober);
+  for (let i = 0; i < 3; ++i) {
+    it.child.kill("SIGKILL");
+    await it.ended;
+    await sleep(300);
+    it = setup.start();
+    const again = await it.allSign();
+    assert.deepEqual(again.enclaves.map(pidOf), pids);
+    assert.deepEqual(again.enclaves.map(({ starts, failures, current, pcr0 }) => ({ starts, failures, current, pcr0 })),
+      first.enclaves.map(({ pcr0 }) => ({ starts: 0, failures: 0, current: true, pcr0 })));
+    assert.deepEqual(inFolder(setup.directory), all); // and so do the minders
+  }
+  for (const one of probers) {
+    const { signed, failed, longest } = await one.end();
+    assert.deepEqual(failed, []);
+    assert.ok(signed > 20, String(signed));
+    assert.ok(longest < 1_500, `${longest} ms without a signature`);
+  }
+
+  // What was taken over is kept as what was started: an end is noticed, and another takes the slot.
+  process.kill(pids[0], "SIGKILL");
+  const healed = await it.until("the killed one is back", (status) => status.enclaves[0].can_sign && pidOf(status.enclaves[0]) !== pids[0]);
+  assert.match(it.stderr, /redoubt-enclave-dev|k-program was ended by signal 9/);
+  assert.equal(pidOf(healed.enclaves[1]), pids[1]);
+
+  // A second watchdog is told that there is one, and changes nothing.
+  const second = setup.start();
+  assert.equal((await second.ended)[0], 1);
+  assert.match(second.stderr, /another watchdog keeps the enclaves of this name/);
+  assert.deepEqual((await it.status()).enclaves.map(({ id, can_sign }) => [id, can_sign]), healed.enclaves.map(({ id }) => [id, true]));
+
+  assert.equal(await it.stop(), 0);
+  assert.deepEqual(inFolder(setup.directory), []);
+  assert.deepEqual(fs.readdirSync(setup.directory).filter((name) => name.endsWith(".minder.sock")), []);
+});
+
+test("processes: a watchdog that is stopped right after its start ends what it had not found yet", async () => {
+  const setup = processes("e");
+  let it = setup.start();
   const pids = (await it.allSign()).enclaves.map(pidOf);
   it.child.kill("SIGKILL");
   await it.ended;
-  await until("the enclaves are gone", () => pids.every((pid) => !alive(pid)), 5_000);
+  it = setup.start();
+  await until("it has begun", () => fs.existsSync(it.socket) || it.child.exitCode !== null);
+  assert.equal(await it.stop(), 0);
+  assert.deepEqual(pids.filter(alive), []);
+  assert.deepEqual(inFolder(setup.directory), []);
+});
+
+test("processes: when no watchdog comes back they end by themselves", async () => {
+  const setup = processes("o");
+  const it = setup.start();
+  const pids = (await it.allSign()).enclaves.map(pidOf);
+  const began = Date.now();
+  it.child.kill("SIGKILL");
+  await it.ended;
+  await sleep(10_000);
+  assert.ok(pids.every(alive));
+  await until("enclaves and minders are gone", () => inFolder(setup.directory).length === 0, 20_000);
+  assert.ok(Date.now() - began > 18_000);
 });
 
 test("processes: another image on disk replaces them one by one, and never all at once", async () => {

@@ -1,50 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/log_limit.h"
-#include "host/process_runner.h"
 #include "host/vm_runner.h"
 
-#include "process_support.h"
-#include "runner_support.h"
+#include "local_runner_support.h"
 
 namespace redoubt::host::tests {
 
 namespace {
-
-class ProcessRunnerTest : public testing::Test {
-  protected:
-    // The program gets --listen unix:PATH and what follows; it is a shell script.
-    void make(const std::string& script) {
-        folder.write("program", "#!/bin/sh\n" + script + "\n", true);
-        ProcessRunnerOptions options;
-        options.program = folder.file("program");
-        options.arguments = {"--more", "things"};
-        options.directory = folder.path();
-        options.name = "e";
-        runner = std::make_unique<ProcessRunner>(loop, options);
-        runner->on_ended(
-            [this](const std::string& id, const std::string& why) { ends.push_back(id + ": " + why); });
-    }
-    Result<RunningEnclave> start(std::uint32_t cid) {
-        std::optional<Result<RunningEnclave>> out;
-        runner->start(cid, [&](Result<RunningEnclave> result) { out = std::move(result); });
-        EXPECT_FALSE(out); // never at once
-        EXPECT_TRUE(run_until(loop, [&] { return out.has_value(); }));
-        return *out;
-    }
-    bool stop(const std::string& id, StopHow how) {
-        bool done = false;
-        runner->stop(id, how, [&](const Status& status) { done = status.has_value(); });
-        return run_until(loop, [&] { return done; });
-    }
-    static pid_t pid_of(const RunningEnclave& enclave) {
-        return static_cast<pid_t>(
-            std::strtol(enclave.id.c_str() + std::string("process-").size(), nullptr, 10));
-    }
-    Folder folder;
-    net::EventLoop loop;
-    std::unique_ptr<ProcessRunner> runner;
-    std::vector<std::string> ends;
-};
 
 TEST_F(ProcessRunnerTest, starts_the_program_with_its_socket_and_the_other_arguments) {
     make("echo \"$@\"; exec sleep 1000");
@@ -71,11 +33,10 @@ TEST_F(ProcessRunnerTest, answers_with_what_runs_in_the_slot_and_lists_it) {
     ASSERT_TRUE(first && second && other);
     EXPECT_EQ(first->id, second->id);
     EXPECT_NE(first->id, other->id);
-    std::optional<std::vector<RunningEnclave>> list;
-    runner->describe([&](const Result<std::vector<RunningEnclave>>& result) { list = result.value(); });
-    EXPECT_TRUE(run_until(loop, [&] { return list.has_value(); }));
-    ASSERT_EQ(list->size(), 2u);
-    EXPECT_EQ((*list)[1].id, other->id);
+    const auto running = list();
+    ASSERT_EQ(running.size(), 2u);
+    EXPECT_EQ(running[1].id, other->id);
+    EXPECT_FALSE(running[1].ending);
 }
 
 TEST_F(ProcessRunnerTest, tells_of_an_end_that_nobody_asked_for_and_of_no_other) {
@@ -139,14 +100,6 @@ TEST_F(ProcessRunnerTest, keeps_the_log_short_of_a_program_that_ends_again_and_a
         EXPECT_LE(folder.read("e-16.log").size(), kLogLimit + 400'000) << i;
     }
     EXPECT_EQ(folder.read("e-16.log.1").size(), kLogLimit);
-}
-
-TEST_F(ProcessRunnerTest, leaves_no_process_behind) {
-    make("exec sleep 1000");
-    const auto one = start(16);
-    ASSERT_TRUE(one);
-    runner.reset();
-    EXPECT_TRUE(ends_within(pid_of(*one), 0));
 }
 
 TEST_F(ProcessRunnerTest, says_that_a_program_is_not_there) {
