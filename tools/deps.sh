@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# tools/deps.sh [build|test|browser|lint|fuzz]: installs what building and the demo (the default), testing, linting or fuzzing needs and
+# tools/deps.sh [build|test|browser|clients|promtool|lint|fuzz]: installs what building and the demo (the default), testing, linting or fuzzing needs and
 # what is missing: Debian packages by apt-get, a Node.js of at least version 20, and npm packages.
 # Where nothing is missing it changes nothing and asks no network.
 set -euo pipefail
@@ -37,16 +37,30 @@ install_packages() { # STEP PACKAGE…
   apt-get -q -y --no-install-recommends install "${wanted[@]}" </dev/null
 }
 
+# npm writes node_modules/.package-lock.json last: it tells a whole installation from one cut short.
+npm_packages() { # STEP FOLDER
+  local lock=$2/package-lock.json done=$2/node_modules/.package-lock.json
+  if [ -f "$done" ] && [ ! "$lock" -nt "$done" ]; then
+    say "$1" "npm packages: $2 is up to date"
+  else
+    say "$1" "npm packages: installing for $2"
+    npm ci --prefix "$2" --no-audit --no-fund </dev/null
+    touch "$done"
+  fi
+}
+
 case ${1:-build} in
   build) ;;
   test) install_packages test postgresql openssl; exit ;; # the server that store_tests starts for itself
+  promtool) install_packages promtool prometheus; exit ;; # brings a service, so only who asks for it gets it
+  clients) npm_packages clients tests/e2e/long/clients; exit ;; # other projects' clients, half a gigabyte
   browser) install_packages browser chromium; exit ;; # runs sdk/js
   lint) install_packages lint clang-tidy-19 clang-format; exit ;;
   fuzz) install_packages fuzz clang-19 libclang-rt-19-dev; exit ;;
-  *) echo "usage: tools/deps.sh [build|test|browser|lint|fuzz]" >&2; exit 2 ;;
+  *) echo "usage: tools/deps.sh [build|test|browser|clients|promtool|lint|fuzz]" >&2; exit 2 ;;
 esac
 
-packages=(g++ cmake ninja-build make pkg-config libssl-dev libsecp256k1-dev libsqlite3-dev libpq-dev libcli11-dev nlohmann-json3-dev
+packages=(g++ cmake ninja-build make pkg-config libssl-dev libsecp256k1-dev libsqlite3-dev libpq-dev prometheus-cpp-dev libcli11-dev nlohmann-json3-dev
   libyaml-cpp-dev libgtest-dev zlib1g-dev ccache git curl ca-certificates clang-format valgrind awscli)
 found=$(node_major node || true)
 [ "${found:-0}" -ge 18 ] || packages+=(nodejs)
@@ -67,21 +81,13 @@ else
   say 2/4 "node: $(tools/node --version)"
 fi
 
-# npm writes node_modules/.package-lock.json last: it tells a whole installation from one cut short.
 locks=()
-[ ! -d tests/e2e ] || mapfile -t locks < <(find tests/e2e -name node_modules -prune -o -name package-lock.json -print | sort)
+[ ! -d tests/e2e ] || mapfile -t locks < <(find tests/e2e \( -name node_modules -o -path tests/e2e/long/clients \) -prune -o -name package-lock.json -print | sort)
 if [ ${#locks[@]} -eq 0 ]; then
   say 3/4 "npm packages: none needed"
 fi
 for lock in "${locks[@]}"; do
-  folder=$(dirname "$lock")
-  if [ -f "$folder/node_modules/.package-lock.json" ] && [ ! "$lock" -nt "$folder/node_modules/.package-lock.json" ]; then
-    say 3/4 "npm packages: $folder is up to date"
-  else
-    say 3/4 "npm packages: installing for $folder"
-    npm ci --prefix "$folder" --no-audit --no-fund </dev/null
-    touch "$folder/node_modules/.package-lock.json"
-  fi
+  npm_packages 3/4 "$(dirname "$lock")"
 done
 
 compiler=$(g++ -dumpfullversion)

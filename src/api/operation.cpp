@@ -141,6 +141,8 @@ Result<Operation> parse_operation(const Request& request, json::Document& scratc
                         "the query needs nonce=HEX, so that the document is shown to be fresh");
         return Attest{std::move(*nonce)};
     }
+    if (request.path == "/v1/attestation/tls" || request.path.starts_with("/v1/tls/"))
+        return tls_route(request, scratch);
     if (request.path == "/v1/challenge") {
         REDOUBT_CHECK(need_method(request, "GET", "a challenge is asked for with GET"));
         REDOUBT_CHECK(no_query(request));

@@ -151,6 +151,15 @@ struct DeriveAddresses {                           // POST /v1/keys/{id}/derive
 struct Attest { // GET /v1/attestation?nonce=HEX
     Bytes nonce;
 };
+// The key of TLS connections that end in the enclave (docs/tls-in-the-enclave.md).
+struct AttestTls { // GET /v1/attestation/tls?nonce=HEX
+    Bytes nonce;
+};
+struct MakeTlsRequest {}; // GET /v1/tls/csr: a PKCS #10 request for a certificate of that key
+inline constexpr std::size_t kMaxTlsChain = 32 * 1024; // bytes of PEM
+struct InstallTlsCertificate {                         // POST /v1/tls/certificate
+    std::string_view chain;                            // PEM, the key's certificate first
+};
 // The AWS sample's surface; secret_id names the ciphertext in Secrets Manager.
 struct ReferenceSignTransaction { // POST /, /sign_transaction, and any path that is not ours
     std::string_view secret_id;
@@ -168,7 +177,8 @@ using Operation =
     std::variant<CreateKey, OfferImport, ImportKey, AdoptKey, ChangeKey, MoveKey, ExportKey, CreateVault,
                  GiveChallenge, OfferSession, OpenSession, ShowPolicy, ChangePolicy, PutPolicy, DescribeKey,
                  SignTransaction, SignMessage, SignTypedData, SignAuthorization, SignHash, SignData,
-                 DeriveAddresses, Attest, ReferenceSignTransaction, ReferenceSignHash, ReferenceGenerateKey>;
+                 DeriveAddresses, Attest, AttestTls, MakeTlsRequest, InstallTlsCertificate,
+                 ReferenceSignTransaction, ReferenceSignHash, ReferenceGenerateKey>;
 
 struct Request {
     std::string_view method, path, query;

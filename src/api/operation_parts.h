@@ -35,6 +35,9 @@ Result<Operation> key_session(const Request& request, std::string_view key_id, j
 Status no_body(const Request& request);
 Result<std::optional<Bytes>> nonce_query(const Request& request); // "nonce=HEX" and nothing else
 
+// /v1/attestation/tls, /v1/tls/csr, /v1/tls/certificate
+Result<Operation> tls_route(const Request& request, json::Document& scratch);
+
 // POST /v1/keys/{id}/{action}, where it changes or exports the key.
 bool is_lifecycle_action(std::string_view action) noexcept;
 Result<Operation> lifecycle_action(std::string_view action, const std::optional<json::Value>& body,

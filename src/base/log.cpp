@@ -29,6 +29,13 @@ void set_log_program(std::string_view name) {
 }
 
 void log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) {
+    log_json(level, event, [&](json::Writer& writer) {
+        for (const auto& [name, value] : fields)
+            writer.member(name, value);
+    });
+}
+
+void log_json(LogLevel level, std::string_view event, const std::function<void(json::Writer&)>& more) {
     if (level < lowest_level.load(std::memory_order_relaxed))
         return;
     std::string line;
@@ -38,8 +45,7 @@ void log(LogLevel level, std::string_view event, std::initializer_list<LogField>
         .member("level", kNames[static_cast<int>(level)])
         .member("program", program_name())
         .member("event", event);
-    for (const auto& [name, value] : fields)
-        writer.member(name, value);
+    more(writer);
     writer.end_object();
     line.push_back('\n');
     for (std::string_view rest = line; !rest.empty();) {

@@ -4,9 +4,14 @@
 // line).
 #pragma once
 
+#include <functional>
 #include <initializer_list>
 #include <string_view>
 #include <utility>
+
+namespace redoubt::json {
+class Writer;
+}
 
 namespace redoubt {
 
@@ -17,5 +22,7 @@ void set_log_program(std::string_view name); // "gateway": the line's "program";
 
 using LogField = std::pair<std::string_view, std::string_view>;
 void log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields = {});
+// For lines whose fields are numbers, or not always there: `more` adds members.
+void log_json(LogLevel level, std::string_view event, const std::function<void(json::Writer&)>& more);
 
 } // namespace redoubt

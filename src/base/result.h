@@ -95,6 +95,8 @@ namespace redoubt {
     X(EnclaveUnavailable, "enclave_unavailable", 503)                                                        \
     X(EnclaveTimeout, "enclave_timeout", 504)                                                                \
     X(StoreFailed, "store_failed", 503)                                                                      \
+    X(NodeUnavailable, "node_unavailable", 502)                                                              \
+    X(NodeRefused, "node_refused", 502)                                                                      \
     X(ShuttingDown, "shutting_down", 503)                                                                    \
     X(SigningFailed, "signing_failed", 500)                                                                  \
     X(Internal, "internal", 500)                                                                             \

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/tls_attestation.h"
 #include "crypto/random.h"
 #include "nitro/nsm.h"
 #include "trust/attestation_report.h"
@@ -20,11 +21,13 @@ namespace redoubt::cli {
 
 namespace {
 
+constexpr int kTlsTimeoutMs = 10'000;
 constexpr std::size_t kMaxDocumentText = 64 * 1024; // base64 of the longest document, and white space
 
 struct VerifyOptions {
     Connection connection;
     std::string source, root_file, manifest_file, nonce, purpose;
+    std::string tls; // HOST:PORT of connections that end inside an enclave
     std::vector<std::string> pcrs;
     std::int64_t at = -1, max_age_seconds = -1;
     bool json = false, allow_debug = false, allow_unpinned = false, allow_any_nonce = false,
@@ -126,6 +129,42 @@ Result<Bytes> fetch(const VerifyOptions& options, trust::AttestationDemands& dem
     return std::move(*bytes);
 }
 
+// Over the connection that is to be judged, and so of its own enclave.
+Result<TlsAttestation> fetch_tls(const VerifyOptions& options, trust::AttestationDemands& demands) {
+    if (!demands.nonce)
+        demands.nonce = to_bytes(crypto::SystemRandom().array<32>());
+    if (!demands.purpose)
+        demands.purpose = trust::kPurposeTls;
+    auto fetched = fetch_tls_attestation(options.tls, *demands.nonce, kTlsTimeoutMs);
+    if (options.at < 0)
+        demands.at = system_time_ms();
+    return fetched;
+}
+
+// Whoever passes on an enclave's document over a connection of his own is found out here.
+void check_tls(const TlsAttestation& connection, trust::AttestationReport& report) {
+    const auto expected = nitro::encode_user_data(trust::kPurposeTls, connection.spki_sha256);
+    const bool known = report.attestation && report.attestation->user_data;
+    const bool same = known && *report.attestation->user_data == expected;
+    const std::string digest = to_hex(connection.spki_sha256);
+    report.checks.push_back(
+        {"tls",
+         same    ? trust::CheckResult::Ok
+         : known ? trust::CheckResult::Failed
+                 : trust::CheckResult::Skipped,
+         same ? "the connection (" + connection.protocol +
+                    ") ends in this enclave: its key is the attested "
+                    "one, SHA-256 " +
+                    digest
+         : known ? "the connection's key, SHA-256 " + digest +
+                       ", is NOT the one that the enclave attests: somebody else ends the connection"
+                 : ""});
+    if (!same && report.ok) {
+        report.ok = false;
+        report.code = Code::AttestationUntrusted;
+    }
+}
+
 void print_json(const trust::AttestationReport& report, const trust::AttestationDemands& demands) {
     std::string out;
     json::Writer writer(out);
@@ -192,7 +231,9 @@ void print_table(const trust::AttestationReport& report) {
 }
 
 int verify(VerifyOptions options) {
-    const bool from_gateway = options.source.empty();
+    if (!options.tls.empty() && !options.source.empty())
+        return report({Code::Usage, "name a file or --tls HOST:PORT, not both"}, options.json);
+    const bool from_gateway = options.source.empty() && options.tls.empty();
     if (from_gateway || !options.connection.ready_file.empty()) {
         if (const auto status = complete(options.connection); !status)
             return report(from_gateway && options.connection.gateway.empty()
@@ -205,10 +246,23 @@ int verify(VerifyOptions options) {
     auto demands = demands_of(options);
     if (!demands)
         return report(demands.error(), options.json);
-    const auto document = fetch(options, *demands);
-    if (!document)
-        return report(document.error(), options.json);
-    const auto checked = trust::check_attestation(*document, *demands);
+    std::optional<TlsAttestation> connection;
+    Bytes document;
+    if (options.tls.empty()) {
+        auto fetched = fetch(options, *demands);
+        if (!fetched)
+            return report(fetched.error(), options.json);
+        document = std::move(*fetched);
+    } else {
+        auto fetched = fetch_tls(options, *demands);
+        if (!fetched)
+            return report(fetched.error(), options.json);
+        document = fetched->document;
+        connection = std::move(*fetched);
+    }
+    auto checked = trust::check_attestation(document, *demands);
+    if (connection)
+        check_tls(*connection, checked);
     if (options.json)
         print_json(checked, *demands);
     else
@@ -232,6 +286,10 @@ void add_attestation(CLI::App& app, Context& context) {
     command->add_option("--gateway", o->connection.gateway, "the gateway's URL, https://host:port");
     command->add_option("--ca", o->connection.ca_file,
                         "PEM file: the CA of the gateway's certificate (default: the system's)");
+    command->add_option(
+        "--tls", o->tls,
+        "HOST:PORT of a gateway's --tls-enclave: checks that a connection to it ends inside the "
+        "attested enclave");
     command->add_option("--root", o->root_file,
                         "root certificate, PEM or DER (default: AWS's G1, by the SHA-256 of its DER)");
     command->add_option("--at", o->at, "verify for this time, milliseconds since 1970 (default: now)")
@@ -260,6 +318,7 @@ void add_attestation(CLI::App& app, Context& context) {
         "Examples: redoubt attestation verify --gateway https://signer:8443 --pcr 0=… --manifest "
         "manifest.json\n"
         "          redoubt attestation verify --ready-file ready.json --allow-other-root\n"
+        "          redoubt attestation verify --tls signer:8444 --pcr 0=… --manifest manifest.json\n"
         "          redoubt attestation verify stored.bin --at 1614963709526 --allow-unpinned "
         "--allow-any-nonce");
     command->callback([&context, o] { context.exit_code = verify(*o); });

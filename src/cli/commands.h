@@ -27,6 +27,7 @@ void add_manifest(CLI::App& app, Context& context);            // manifest init|
 void add_eif(CLI::App& app, Context& context);                 // eif build|describe|verify|sign|extract
 void add_authorize(CLI::App& app, Context& context);           // authorize vault-create|vault-move|…|check
 void add_policies(CLI::App& app, Context& context);            // policy init|check|test|diff|…
+void add_clients(CLI::App& app, Context& context);             // client add-token|revoke|list|check
 void add_watchdog(CLI::App& app, Context& context);            // watchdog
 void add_minder(CLI::App& app, Context& context);              // enclave-minder, which no help lists
 void add_documentation(CLI::App& app, Context& context);       // completion, man

@@ -44,6 +44,7 @@ int main(int argc, char** argv) {
     redoubt::cli::add_eif(app, context);
     redoubt::cli::add_authorize(app, context);
     redoubt::cli::add_policies(app, context);
+    redoubt::cli::add_clients(app, context);
     redoubt::cli::add_services(app, context);
     redoubt::cli::add_nitro_sim(app, context);
     redoubt::cli::add_watchdog(app, context);

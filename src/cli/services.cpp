@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/stop_signal.h"
 #include "devcloud/devcloud.h"
+#include "gateway/enclave_list.h"
 #include "gateway/gateway.h"
 #include "host/vsock_proxy.h"
 
@@ -30,23 +31,50 @@ void announce(int ready_fd, const std::string& line) {
 
 struct GatewayCommand {
     std::string listen = "tcp:127.0.0.1:8443";
-    std::vector<std::string> enclaves;
+    std::vector<std::string> enclaves, nodes;
+    std::string metrics, tls_enclave;
     gateway::Options options;
     int ready_fd = -1;
 };
 
 int run_gateway(GatewayCommand& command) {
     set_log_program("gateway");
-    const net::Fd stop = stop_signal();
+    const net::Fd stop = stop_signal(), reload = reload_signal();
+    command.options.reload_fd = reload.get();
     auto listen = net::parse_endpoint(command.listen);
     if (!listen)
         return report(listen.error(), false);
     command.options.listen = std::move(*listen);
+    if (command.options.enclaves_file.empty() == command.enclaves.empty())
+        return report(
+            {Code::Usage, "name the enclaves by --enclave, or a file of them by --enclaves, not both"},
+            false);
+    if (!command.options.enclaves_file.empty()) {
+        auto endpoints = gateway::read_enclave_list(command.options.enclaves_file);
+        if (!endpoints)
+            return report(endpoints.error(), false);
+        command.options.enclaves = std::move(*endpoints);
+    }
     for (const auto& text : command.enclaves) {
         auto endpoint = net::parse_endpoint(text);
         if (!endpoint)
             return report(endpoint.error(), false);
         command.options.enclaves.push_back(std::move(*endpoint));
+    }
+    for (const auto& [text, into] : {std::pair(&command.metrics, &command.options.metrics_listen),
+                                     std::pair(&command.tls_enclave, &command.options.tls_enclave_listen)}) {
+        if (text->empty())
+            continue;
+        auto endpoint = net::parse_endpoint(*text);
+        if (!endpoint)
+            return report(endpoint.error(), false);
+        *into = std::move(*endpoint);
+    }
+    for (const auto& text : command.nodes) {
+        auto node = gateway::parse_node_setting(text);
+        if (!node)
+            return report(node.error(), false);
+        command.options.nodes.push_back(std::move(*node));
     }
     const auto status = gateway::serve(command.options, stop.get(), [&](const net::Endpoint& at) {
         announce(command.ready_fd, R"({"listen":")" + at.text() + R"("})");
@@ -133,8 +161,11 @@ void add_services(CLI::App& app, Context& context) {
     auto g = std::make_shared<GatewayCommand>();
     gateway_command->add_option("--listen", g->listen, "tcp:ADDRESS:PORT; port 0: any free")
         ->capture_default_str();
-    gateway_command->add_option("--enclave", g->enclaves, "vsock:CID:PORT or unix:PATH; repeat for a pool")
-        ->required();
+    gateway_command->add_option("--enclave", g->enclaves, "vsock:CID:PORT or unix:PATH; repeat for a pool");
+    gateway_command->add_option(
+        "--enclaves", g->options.enclaves_file,
+        "file with an enclave's endpoint on each line, instead of --enclave; read again on "
+        "SIGHUP (docs/pool.md)");
     gateway_command
         ->add_option("--certificate", g->options.certificate_file, "PEM chain of the TLS certificate")
         ->required();
@@ -149,6 +180,29 @@ void add_services(CLI::App& app, Context& context) {
     gateway_command->add_option("--receipts", g->options.receipts_directory,
                                 "folder for the log of the enclaves' receipts (docs/receipts.md); without it "
                                 "none is kept");
+    gateway_command->add_option(
+        "--clients", g->options.clients_file,
+        "JSON: who may ask for what (docs/clients.md); without it the gateway listens "
+        "on loopback only");
+    gateway_command->add_option("--metrics", g->metrics,
+                                "tcp:ADDRESS:PORT for /metrics and /status (docs/observability.md)");
+    gateway_command->add_option("--tls-enclave", g->tls_enclave,
+                                "tcp:ADDRESS:PORT for TLS that ends inside the enclaves "
+                                "(docs/tls-in-the-enclave.md)");
+    gateway_command->add_flag("--access-log", g->options.access_log, "a log line for every request");
+    gateway_command->add_flag("--short-queues", g->options.short_queues,
+                              "refuse at once what an enclave would not begin within a tenth of a second");
+    gateway_command->add_option("--node", g->nodes,
+                                "CHAIN_ID=URL of an Ethereum node, for JSON-RPC and sending; repeat for more "
+                                "chains, or for others of the same chain");
+    gateway_command->add_option("--chain-id", g->options.chain_id,
+                                "JSON-RPC's chain where a request names none (default: the first node's)");
+    gateway_command
+        ->add_option("--replace-after-ms", g->options.replace_after_ms,
+                     "a transaction that is not mined for so long is sent with higher fees; 0: never")
+        ->capture_default_str();
+    gateway_command->add_option("--max-fee-per-gas", g->options.most_fee_per_gas,
+                                "wei; fees that the gateway fills in or raises go no higher");
     gateway_command->add_option("--region", g->options.region, "AWS region")->capture_default_str();
     gateway_command->add_flag("--create-vault", g->options.create_vault,
                               "make a vault when the store has none");

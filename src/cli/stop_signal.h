@@ -10,4 +10,7 @@ namespace redoubt::cli {
 // it before other threads start: they inherit the mask.
 net::Fd stop_signal();
 
+// The same for SIGHUP: read your files again. Each readable moment is one signalfd_siginfo or more.
+net::Fd reload_signal();
+
 } // namespace redoubt::cli

@@ -46,6 +46,9 @@ constexpr int kEndLimitMs = host::Minder::kStopLimitMs + 1'000;
 struct UpOptions {
     std::string data_dir;
     std::string listen = "127.0.0.1:8443";
+    std::string clients, tls_enclave; // the gateway's; empty: without
+    std::vector<std::string> nodes;
+    bool short_queues = false;
     unsigned enclaves = 1;
     std::string ready_file;
     std::string store; // empty: store.db in the data folder
@@ -230,6 +233,7 @@ class Up {
             REDOUBT_CHECK(write_ready_file());
             std::printf("ready %s\n", gateway_url_.c_str());
             std::fflush(stdout);
+            say("status at " + metrics_url_ + "/status");
             say("data in " + folder_.path + "; stop with Ctrl-C");
             return {};
         });
@@ -334,20 +338,41 @@ class Up {
         }
         const std::string host =
             listen.host.find(':') != std::string::npos ? "[" + listen.host + "]" : listen.host;
-        std::vector<std::string> arguments{
-            program_,         "gateway",
-            "--listen",       "tcp:" + host + ":" + port,
-            "--certificate",  folder_.file("tls/gateway.pem"),
-            "--key",          folder_.file("tls/gateway.key"),
-            "--manifest",     folder_.file("manifest.json"),
-            "--store",        options_.store.empty() ? folder_.file("store.db") : options_.store,
-            "--receipts",     folder_.file("receipts"),
-            "--region",       options_.region,
-            "--create-vault", "--secretsmanager-endpoint",
-            cloud_url_,       "--imds-endpoint",
-            cloud_url_};
+        REDOUBT_TRY(const std::uint16_t metrics, reserve("127.0.0.1"));
+        const std::string metrics_port = std::to_string(metrics);
+        std::vector<std::string> arguments{program_,
+                                           "gateway",
+                                           "--listen",
+                                           "tcp:" + host + ":" + port,
+                                           "--certificate",
+                                           folder_.file("tls/gateway.pem"),
+                                           "--key",
+                                           folder_.file("tls/gateway.key"),
+                                           "--manifest",
+                                           folder_.file("manifest.json"),
+                                           "--store",
+                                           options_.store.empty() ? folder_.file("store.db") : options_.store,
+                                           "--receipts",
+                                           folder_.file("receipts"),
+                                           "--region",
+                                           options_.region,
+                                           "--create-vault",
+                                           "--secretsmanager-endpoint",
+                                           cloud_url_,
+                                           "--imds-endpoint",
+                                           cloud_url_,
+                                           "--metrics",
+                                           "tcp:127.0.0.1:" + metrics_port};
         for (unsigned i = 0; i < options_.enclaves; ++i)
             arguments.insert(arguments.end(), {"--enclave", enclave_socket(i)});
+        if (!options_.clients.empty())
+            arguments.insert(arguments.end(), {"--clients", options_.clients});
+        if (!options_.tls_enclave.empty())
+            arguments.insert(arguments.end(), {"--tls-enclave", "tcp:" + options_.tls_enclave});
+        if (options_.short_queues)
+            arguments.emplace_back("--short-queues");
+        for (const auto& node : options_.nodes)
+            arguments.insert(arguments.end(), {"--node", node});
         REDOUBT_TRY(gateway_ready_, ReadyPipe::make());
         REDOUBT_CHECK(start("gateway", 3, std::move(arguments), &gateway_ready_));
         REDOUBT_TRY(const std::string line, gateway_ready_.wait(ending_));
@@ -355,6 +380,7 @@ class Up {
                                   : listen.host == "::"    ? "[::1]"
                                                            : host;
         gateway_url_ = "https://" + shown + ":" + port;
+        metrics_url_ = "http://127.0.0.1:" + metrics_port;
         return {};
     }
 
@@ -425,6 +451,7 @@ class Up {
         };
         writer.begin_object()
             .member("gateway", gateway_url_)
+            .member("metrics", metrics_url_)
             .member("ca_cert", folder_.file("tls/ca.pem"))
             .key("devcloud")
             .begin_object()
@@ -479,7 +506,7 @@ class Up {
     trust::MeasurementPair pair_{};
     std::vector<net::Fd> ports_;
     ReadyPipe devcloud_ready_, proxy_ready_, gateway_ready_;
-    std::string cloud_url_, gateway_url_;
+    std::string cloud_url_, gateway_url_, metrics_url_;
 };
 
 std::string default_data_dir() {
@@ -497,6 +524,15 @@ void add_up(CLI::App& app, Context& context) {
     options->data_dir = default_data_dir();
     up->add_option("--data-dir", options->data_dir, "keys, store, certificates, logs; kept between runs")
         ->capture_default_str();
+    up->add_option(
+        "--clients", options->clients,
+        "JSON: who may ask for what (docs/clients.md); needed where the gateway listens beyond loopback");
+    up->add_option("--node", options->nodes,
+                   "CHAIN_ID=URL of an Ethereum node, for JSON-RPC and sending; may be repeated");
+    up->add_flag("--short-queues", options->short_queues,
+                 "the gateway refuses at once what an enclave would not begin within a tenth of a second");
+    up->add_option("--tls-enclave", options->tls_enclave,
+                   "address:port for TLS that ends inside the enclaves");
     up->add_option("--listen", options->listen, "the gateway's address:port; port 0: any free")
         ->capture_default_str();
     up->add_option("--enclaves", options->enclaves, "how many enclaves")

@@ -11,6 +11,8 @@ namespace redoubt::enclave {
 
 // What a request's receipt will say; filled in on the way.
 struct Enclave::Note {
+    std::size_t kind = 0;                          // of operation, for counting
+    const policy::PublicKey* connection = nullptr; // of the client's certificate, where its TLS ends here
     std::string operation;
     sealed::KeyId key_id{};
     Hash32 policy_digest{}, signed_digest{};
@@ -55,6 +57,17 @@ inline void add_unstored(wire::Reply& reply, RevisionTable::Unstored unstored) {
             {wire::ItemKind::Policy, to_hex(crypto::sha256(unstored.policy)), std::move(unstored.policy)});
     reply.records.push_back(
         {wire::ItemKind::KeyUpdate, sealed::key_id_text(unstored.id), std::move(unstored.record)});
+}
+
+// The code of a refusal that this enclave has just written.
+inline std::string_view code_of(const wire::Reply& reply) noexcept {
+    constexpr std::string_view kMember = R"("code":")";
+    const std::string_view body = reply.body;
+    const std::size_t at = body.find(kMember);
+    if (at == std::string_view::npos)
+        return code_name(Code::MissingField); // the sample's first generation says it in words
+    const std::string_view rest = body.substr(at + kMember.size());
+    return rest.substr(0, rest.find('"'));
 }
 
 inline wire::Reply need(wire::ItemKind kind, std::string_view name) {

@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "base/version.h"
 #include "nitro/attestation.h"
 #include "trust/statement.h"
 
@@ -42,6 +43,7 @@ wire::Reply Enclave::hello() {
     json::Writer writer(reply.body);
     writer.begin_object()
         .member("protocol", std::uint64_t{1})
+        .member("version", version())
         .member("tag", to_hex(tag_))
         .member("module_id", module_id_)
         .member("image", options_.image == Image::Development ? "development" : "production")
@@ -96,6 +98,7 @@ Status Enclave::install_manifest(ByteView payload) {
     keys_.set_limits(parsed.limits.key_cache_entries, std::int64_t{1000} * parsed.limits.key_cache_seconds);
     references_.set_limits(parsed.limits.key_cache_entries,
                            std::int64_t{1000} * parsed.limits.key_cache_seconds);
+    REDOUBT_CHECK(name_tls_certificate(parsed));
     // After PCR16 is locked: the chain's document names the manifest, too.
     REDOUBT_TRY(receipts_, ReceiptChain::create(attestor_, random_, module_id_));
     trust::Receipt started;
@@ -188,6 +191,7 @@ wire::Reply Enclave::forget(ByteView payload) {
 }
 
 void Enclave::maintain() {
+    measure_memory();
     if (clock_.age_ms() >= options_.clock_refresh_ms)
         if (const auto status = clock_.refresh(attestor_); !status)
             log(LogLevel::Error, "the trusted time cannot be refreshed",

@@ -44,17 +44,6 @@ std::unexpected<Error> wrong_signature() {
                 "the request's signature does not verify with the key that the keyid names");
 }
 
-// The code of a refusal that this enclave has just written.
-std::string_view code_of(const wire::Reply& reply) noexcept {
-    constexpr std::string_view kMember = R"("code":")";
-    const std::string_view body = reply.body;
-    const std::size_t at = body.find(kMember);
-    if (at == std::string_view::npos)
-        return code_name(Code::MissingField); // the sample's first generation says it in words
-    const std::string_view rest = body.substr(at + kMember.size());
-    return rest.substr(0, rest.find('"'));
-}
-
 std::string_view because(policy::Miss::Why why) noexcept {
     switch (why) {
     case policy::Miss::Why::Principal:
@@ -88,6 +77,15 @@ Result<policy::Asker> Enclave::authenticate(const Asked& asked, const policy::Do
                                             std::shared_ptr<const Session>& session) const {
     const policy::RequestSignature& signature = asked.signature;
     if (!signature) {
+        // The client proved this key to the enclave itself, when the connection was made.
+        const policy::Principal* connected = asked.note.connection != nullptr && document != nullptr
+                                                 ? document->find_principal(*asked.note.connection)
+                                                 : nullptr;
+        if (connected != nullptr) {
+            asked.note.principal = principal_text(connected->id, connected->key);
+            asked.note.known = true;
+            return policy::Asker{&connected->key, {}};
+        }
         const std::string_view host = asked.message.principal.host_name;
         if (!valid_host_name(host))
             return fail(Code::BadRequest, "a host principal's name is 1 to 64 of A-Z a-z 0-9 . _ -");
@@ -209,8 +207,10 @@ Enclave::Permit Enclave::permit(const Asked& asked, const OpenKey& key, const po
         return {};
     if (!judged->verdict.allowed())
         return {denied(*judged, nullptr), {}};
+    // What stands in a TLS connection to here is nobody's to send again: no nonce has to say so.
+    const bool by_signature = judged->asker.key != nullptr && asked.signature;
     if (changes(facts.operation)) {
-        if (judged->asker.key != nullptr)
+        if (by_signature)
             if (const auto status = challenges_.take(asked.signature.nonce, asked.now); !status)
                 return {refusal(status.error()), {}};
         return {};
@@ -238,7 +238,7 @@ Enclave::Permit Enclave::permit(const Asked& asked, const OpenKey& key, const po
     entry.policy = *to_array<8>(ByteView(judged->document->digest).first(8));
     entry.expires = asked.signature.expires;
     const auto shown = asked.item(wire::ItemKind::CountersIfAny, key_id);
-    if (judged->asker.key != nullptr) {
+    if (by_signature) {
         if (const auto before = replays_.find(principal, nonce, now)) {
             if (before->request != entry.request)
                 return {refusal({Code::NonceReused,
@@ -285,7 +285,7 @@ Enclave::Permit Enclave::permit(const Asked& asked, const OpenKey& key, const po
     asked.note.rule = chosen.rule->name;
     if (chosen.charges.empty())
         return {};
-    if (judged->asker.key != nullptr) {
+    if (by_signature) {
         entry.rule = rule_index(chosen.rule);
         entry.term = outcome.taken.term;
         entry.base = outcome.taken.base;
@@ -302,9 +302,17 @@ Status Enclave::admitted(const Asked& asked, bool act) {
                         "the manifest names no principals; do not sign requests that name no key");
         return {};
     }
-    if (!asked.signature)
-        return fail(Code::Unauthorized,
-                    "the manifest says who may do this: sign the request as one of its principals");
+    if (!asked.signature) {
+        const auto connected = std::ranges::find_if(m->principals, [&](const trust::ManifestOwner& person) {
+            return asked.note.connection != nullptr && key_of(person) == *asked.note.connection;
+        });
+        if (connected == m->principals.end())
+            return fail(Code::Unauthorized,
+                        "the manifest says who may do this: sign the request as one of its principals");
+        asked.note.principal = principal_text(connected->id, key_of(*connected));
+        asked.note.known = true;
+        return {};
+    }
     const trust::ManifestOwner* person = m->find_principal(asked.signature.keyid);
     if (person == nullptr)
         return fail(Code::UnknownPrincipal, "the manifest names no principal with the signature's keyid");

@@ -2,14 +2,16 @@
 #include "enclave/enclave.h"
 
 #include "crypto/hpke.h"
+#include "enclave/tls_identity.h"
 #include "trust/statement.h"
 
 namespace redoubt::enclave {
 
 Enclave::Enclave(std::unique_ptr<nitro::NsmTransport> transport, Options options)
     : options_(std::move(options)), nsm_(std::move(transport)), attestor_(nsm_), random_(nsm_),
-      kms_([this] { return make_kms_client(); }), tag_(salts_.array<8>()), challenges_(tag_, salts_),
-      sessions_(tag_, salts_), limits_(tag_, salts_) {}
+      kms_([this] { return make_kms_client(); },
+           [this](KmsCall call, const Error* error, std::int64_t ms) { counters_.kms(call, error, ms); }),
+      tag_(salts_.array<8>()), challenges_(tag_, salts_), sessions_(tag_, salts_), limits_(tag_, salts_) {}
 
 Enclave::~Enclave() = default;
 
@@ -37,6 +39,7 @@ Status Enclave::start() {
     REDOUBT_TRY(probe_public_, curve_->public_key(probe_key_));
     session_private_ = random_.secret(32);
     REDOUBT_TRY(session_public_, crypto::x25519_public(session_private_));
+    REDOUBT_TRY(tls_identity_, TlsIdentity::create(random_, clock_.now()));
     REDOUBT_TRY(auto recipient, options_.make_recipient());
     recipient_ = std::make_unique<crypto::RecipientKey>(std::move(recipient));
     REDOUBT_TRY(auto tls, net::TlsContext::client(options_.tls_roots_pem, {"http/1.1"},
@@ -64,11 +67,11 @@ std::unique_ptr<aws::KmsClient> Enclave::make_kms_client() {
 }
 
 std::optional<wire::Reply> Enclave::handle(wire::Kind kind, ByteView payload, MayWait may_wait,
-                                           std::int64_t waited_ms) {
+                                           std::int64_t waited_ms, const policy::PublicKey* connection) {
     const bool nsm = may_wait != MayWait::No, kms = may_wait == MayWait::ForKms;
     switch (kind) {
     case wire::Kind::Request:
-        return request(payload, may_wait, waited_ms);
+        return request(payload, may_wait, waited_ms, connection);
     case wire::Kind::Probe:
         return probe();
     case wire::Kind::Credentials:
@@ -85,6 +88,15 @@ std::optional<wire::Reply> Enclave::handle(wire::Kind kind, ByteView payload, Ma
         return kms ? MaybeReply(open_vault_message(payload)) : std::nullopt;
     case wire::Kind::Forget:
         return forget(payload);
+    case wire::Kind::Metrics:
+        return metrics();
+    case wire::Kind::StreamOpen: // the server's own business (tls_streams.h)
+    case wire::Kind::StreamData:
+    case wire::Kind::StreamTaken:
+    case wire::Kind::StreamClose:
+    case wire::Kind::StreamAsk:
+    case wire::Kind::StreamItems:
+    case wire::Kind::StreamSettled:
     case wire::Kind::Reply:
         break;
     }

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "enclave/attestor.h"
 #include "enclave/challenges.h"
+#include "enclave/counters.h"
 #include "enclave/key_cache.h"
 #include "enclave/kms_pool.h"
 #include "enclave/limit_table.h"
@@ -59,6 +60,9 @@ struct SignHash;
 struct SignData;
 struct DeriveAddresses;
 struct Attest;
+struct AttestTls;
+struct MakeTlsRequest;
+struct InstallTlsCertificate;
 struct ReferenceSignTransaction;
 struct ReferenceSignHash;
 struct ReferenceGenerateKey;
@@ -75,6 +79,7 @@ class Writer;
 namespace redoubt::policy {
 struct Asker;
 struct Facts;
+struct PublicKey;
 } // namespace redoubt::policy
 
 namespace redoubt::trust {
@@ -83,6 +88,8 @@ struct SignedAuthorization;
 } // namespace redoubt::trust
 
 namespace redoubt::enclave {
+
+class TlsIdentity;
 
 enum class Image { Production, Development };
 enum class MayWait { No, ForNsm, ForKms };
@@ -107,11 +114,19 @@ class Enclave {
     // nullopt: it would have to wait longer than `may_wait` allows; never with ForKms. The frame's payload
     // need live only during the call. `waited_ms`: how long the frame waited for a worker; a request whose
     // deadline passed meanwhile is not begun.
+    // `connection`: the key of the certificate that the client of a TLS connection to here proved; a
+    // principal of that key asks where nobody has signed.
     std::optional<wire::Reply> handle(wire::Kind kind, ByteView payload, MayWait may_wait,
-                                      std::int64_t waited_ms = 0);
+                                      std::int64_t waited_ms = 0,
+                                      const policy::PublicKey* connection = nullptr);
+
+    // The key of clients' TLS connections that end here, and its certificate. Thread-safe.
+    const TlsIdentity& tls_identity() const noexcept { return *tls_identity_; }
 
     // Once a second, from a thread that may block: time, leases, the cache's age limit.
     void maintain();
+
+    Counters& counters() noexcept { return counters_; } // for whoever has queues and connections
 
   private:
     using MaybeReply = std::optional<wire::Reply>;
@@ -126,6 +141,7 @@ class Enclave {
     wire::Reply hello();
     wire::Reply take_manifest(ByteView payload);
     Status install_manifest(ByteView payload);
+    Status name_tls_certificate(const trust::Manifest& taken);
     wire::Reply take_credentials(ByteView payload);
     MaybeReply probe();
     wire::Reply forget(ByteView payload);
@@ -142,7 +158,9 @@ class Enclave {
 
     // What clients ask: operations.cpp, new_keys.cpp, lifecycle.cpp, vaults.cpp, signing.cpp,
     // reference_operations.cpp
-    MaybeReply request(ByteView payload, MayWait may_wait, std::int64_t waited_ms);
+    MaybeReply request(ByteView payload, MayWait may_wait, std::int64_t waited_ms,
+                       const policy::PublicKey* connection);
+    MaybeReply decide(const wire::Request& message, MayWait may_wait, std::int64_t waited_ms, Note& note);
     MaybeReply answer(const wire::Request& message, MayWait may_wait, const Hash32& digest, Note& note);
     MaybeReply run(const Asked& asked, const api::CreateKey& operation);
     MaybeReply run(const Asked& asked, const api::OfferImport& operation);
@@ -167,6 +185,9 @@ class Enclave {
     MaybeReply run(const Asked& asked, const api::SignData& operation);
     MaybeReply run(const Asked& asked, const api::DeriveAddresses& operation);
     MaybeReply run(const Asked& asked, const api::Attest& operation);
+    MaybeReply run(const Asked& asked, const api::AttestTls& operation);
+    MaybeReply run(const Asked& asked, const api::MakeTlsRequest& operation);
+    MaybeReply run(const Asked& asked, const api::InstallTlsCertificate& operation);
     MaybeReply run(const Asked& asked, const api::ReferenceSignTransaction& operation);
     MaybeReply run(const Asked& asked, const api::ReferenceSignHash& operation);
     MaybeReply run(const Asked& asked, const api::ReferenceGenerateKey& operation);
@@ -189,6 +210,12 @@ class Enclave {
     wire::Reply denied(const Judged& judged, const policy::NoRoom* no_room) const;
     void add_receipt(const Hash32& digest, const Note& note, wire::Reply& reply);
     wire::Reply receipts(ByteView payload);
+
+    // metrics.cpp
+    wire::Reply metrics() const;
+    void note_request(const wire::Request& message, const Note& note, const wire::Reply& reply,
+                      MayWait may_wait, std::int64_t microseconds);
+    void measure_memory();
     const Hash32& policy_in_force(const sealed::KeyHead& head, UnixMs now) const noexcept;
 
     // An opened key; or what to answer instead (an error, a need, or "may not block").
@@ -259,6 +286,9 @@ class Enclave {
     const trust::Manifest* manifest() const noexcept { return manifest_.load(std::memory_order_acquire); }
 
     Options options_;
+    const std::int64_t started_at_ = monotonic_ms();
+    Counters counters_;
+    RateLimit request_lines_{10, 20}; // in the log
     nitro::Nsm nsm_;
     Attestor attestor_;
     MixedRandom random_;
@@ -266,6 +296,7 @@ class Enclave {
     std::unique_ptr<crypto::Secp256k1> curve_;
     std::unique_ptr<crypto::RecipientKey> recipient_;
     std::unique_ptr<net::TlsContext> tls_;
+    std::unique_ptr<TlsIdentity> tls_identity_;
     KmsPool kms_;
     VaultTable vaults_;
     KeyCache keys_, references_;

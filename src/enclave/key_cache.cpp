@@ -28,13 +28,17 @@ void KeyCache::set_limits(std::size_t entries, UnixMs max_age_ms) {
 std::shared_ptr<const OpenKey> KeyCache::find(const Hash32& id, UnixMs now) {
     const std::lock_guard lock(mutex_);
     const auto found = by_id_.find(id);
-    if (found == by_id_.end())
+    if (found == by_id_.end()) {
+        ++misses_;
         return nullptr;
+    }
     if (!usable(*found->second->key, now)) {
+        ++misses_;
         by_use_.erase(found->second);
         by_id_.erase(found);
         return nullptr;
     }
+    ++hits_;
     by_use_.splice(by_use_.begin(), by_use_, found->second);
     return found->second->key;
 }
@@ -83,6 +87,11 @@ void KeyCache::remove_ended(UnixMs now) {
 std::size_t KeyCache::size() const {
     const std::lock_guard lock(mutex_);
     return by_use_.size();
+}
+
+CacheUse KeyCache::use() const {
+    const std::lock_guard lock(mutex_);
+    return {by_use_.size(), hits_, misses_};
 }
 
 Hash32 cache_id(const sealed::KeyId& id) noexcept {

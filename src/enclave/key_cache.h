@@ -29,6 +29,12 @@ struct OpenKey {
     UnixMs opened = 0; // trusted time
 };
 
+// For operators.
+struct CacheUse {
+    std::size_t entries = 0;
+    std::uint64_t hits = 0, misses = 0;
+};
+
 class KeyCache {
   public:
     void set_limits(std::size_t entries, UnixMs max_age_ms);
@@ -39,6 +45,7 @@ class KeyCache {
     void clear();
     void remove_ended(UnixMs now); // every key whose lease has ended or that is too old
     std::size_t size() const;
+    CacheUse use() const; // since the start
 
   private:
     struct Entry {
@@ -53,6 +60,7 @@ class KeyCache {
     mutable std::mutex mutex_;
     std::list<Entry> by_use_; // most recent first
     std::unordered_map<Hash32, std::list<Entry>::iterator, Hasher> by_id_;
+    std::uint64_t hits_ = 0, misses_ = 0;
     std::size_t max_entries_ = 1;
     UnixMs max_age_ms_ = 0;
 };

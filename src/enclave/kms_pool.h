@@ -3,6 +3,8 @@
 #pragma once
 
 #include "aws/kms_client.h"
+#include "base/clock.h"
+#include "enclave/counters.h"
 
 #include <memory>
 #include <mutex>
@@ -13,13 +15,18 @@ namespace redoubt::enclave {
 class KmsPool {
   public:
     using Factory = std::function<std::unique_ptr<aws::KmsClient>()>;
-    explicit KmsPool(Factory factory) : factory_(std::move(factory)) {}
+    // Told of each use: its error, or nullptr, and how long it took.
+    using Observer = std::function<void(KmsCall call, const Error* error, std::int64_t milliseconds)>;
+    KmsPool(Factory factory, Observer observer)
+        : factory_(std::move(factory)), observer_(std::move(observer)) {}
 
-    // Calls `use` with a client that nobody else uses meanwhile.
+    // Calls `use`, which gives a Result, with a client that nobody else uses meanwhile.
     template<class Use>
-    auto with(Use use) {
+    auto with(KmsCall call, Use use) {
         std::unique_ptr<aws::KmsClient> client = take();
+        const std::int64_t began = monotonic_ms();
         auto result = use(*client);
+        observer_(call, result ? nullptr : &result.error(), monotonic_ms() - began);
         give_back(std::move(client));
         return result;
     }
@@ -42,6 +49,7 @@ class KmsPool {
     }
 
     Factory factory_;
+    Observer observer_;
     std::mutex mutex_;
     std::vector<std::unique_ptr<aws::KmsClient>> idle_;
 };

@@ -27,35 +27,44 @@ std::string_view header(const wire::Request& message, std::string_view name) noe
 
 } // namespace
 
-std::optional<wire::Reply> Enclave::request(ByteView payload, MayWait may_wait, std::int64_t waited_ms) {
+std::optional<wire::Reply> Enclave::request(ByteView payload, MayWait may_wait, std::int64_t waited_ms,
+                                            const policy::PublicKey* connection) {
+    const std::int64_t began = monotonic_us();
     const auto message = wire::decode_request(payload);
     if (!message)
         return refusal(message.error());
-    if (message->deadline_ms != 0 && waited_ms >= message->deadline_ms)
+    Note note;
+    note.connection = connection;
+    MaybeReply reply = decide(*message, may_wait, waited_ms, note);
+    if (reply)
+        note_request(*message, note, *reply, may_wait, waited_ms * 1000 + monotonic_us() - began);
+    return reply;
+}
+
+std::optional<wire::Reply> Enclave::decide(const wire::Request& message, MayWait may_wait,
+                                           std::int64_t waited_ms, Note& note) {
+    if (message.deadline_ms != 0 && waited_ms >= message.deadline_ms)
         return refusal({Code::EnclaveTimeout, "the request waited past its deadline and was not begun"});
-    for (std::size_t i = 0; i < message->headers.size(); ++i)
+    for (std::size_t i = 0; i < message.headers.size(); ++i)
         for (std::size_t j = 0; j < i; ++j)
-            if (message->headers[i].name == message->headers[j].name)
+            if (message.headers[i].name == message.headers[j].name)
                 return refusal(
                     {Code::BadRequest, "a content or signature header stands twice; send it once"});
     if (manifest() == nullptr)
         return refusal({Code::ManifestMissing, "the enclave has no manifest yet; try again in a moment"});
     // Long bodies take milliseconds to read: not on a thread that signs for others.
-    if (may_wait == MayWait::No && message->body.size() > kMostReadAtOnce)
+    if (may_wait == MayWait::No && message.body.size() > kMostReadAtOnce)
         return std::nullopt;
     // What is only looked at is no decision.
-    if (message->method != "POST") {
-        Note note;
-        return answer(*message, may_wait, Hash32{}, note);
-    }
+    if (message.method != "POST")
+        return answer(message, may_wait, Hash32{}, note);
     if (!receipts_->has_room())
         return refusal(
             {Code::Overloaded, "the gateway has not stored this enclave's receipts; its log says why"});
-    Note note;
     const Hash32 digest =
-        trust::request_digest(message->method, message->authority, message->path, message->has_query,
-                              message->query, header(*message, "content-type"), message->body);
-    MaybeReply reply = answer(*message, may_wait, digest, note);
+        trust::request_digest(message.method, message.authority, message.path, message.has_query,
+                              message.query, header(message, "content-type"), message.body);
+    MaybeReply reply = answer(message, may_wait, digest, note);
     if (reply && reply->status != wire::kNeeds && (reply->status < 500 || note.changed))
         add_receipt(digest, note, *reply);
     return reply;
@@ -95,6 +104,7 @@ std::optional<wire::Reply> Enclave::answer(const wire::Request& message, MayWait
         }
         return refusal(operation.error());
     }
+    note.kind = kind_of(*operation);
     const Asked asked{message, may_wait, now, forgotten_, *signature, digest, note};
     return std::visit([&](const auto& typed) { return run(asked, typed); }, *operation);
 }

@@ -2,6 +2,7 @@
 // Policy documents that were needed lately, by their digest. Bounded; thread-safe.
 #pragma once
 
+#include "enclave/key_cache.h"
 #include "policy/document.h"
 
 #include <map>
@@ -19,6 +20,7 @@ class PolicyCache {
     std::shared_ptr<const policy::Document> find(const Hash32& digest) const {
         const std::lock_guard lock(mutex_);
         const auto found = documents_.find(digest);
+        ++(found != documents_.end() ? hits_ : misses_);
         return found != documents_.end() ? found->second : nullptr;
     }
     void insert(std::shared_ptr<const policy::Document> document) {
@@ -31,11 +33,16 @@ class PolicyCache {
         if (documents_.try_emplace(document->digest, document).second)
             text_ += size;
     }
+    CacheUse use() const {
+        const std::lock_guard lock(mutex_);
+        return {documents_.size(), hits_, misses_};
+    }
 
   private:
     mutable std::mutex mutex_;
     std::map<Hash32, std::shared_ptr<const policy::Document>> documents_;
     std::size_t text_ = 0;
+    mutable std::uint64_t hits_ = 0, misses_ = 0;
 };
 
 } // namespace redoubt::enclave

@@ -39,6 +39,11 @@ bool ReceiptChain::has_room() const {
     return kept_.size() < kMaxKept;
 }
 
+std::size_t ReceiptChain::kept() const {
+    const std::lock_guard lock(mutex_);
+    return kept_.size();
+}
+
 std::optional<Bytes> ReceiptChain::append(trust::Receipt receipt, bool known) {
     const bool counted_only = !known && !unknown_.take();
     const std::lock_guard lock(mutex_);

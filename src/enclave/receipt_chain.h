@@ -29,6 +29,7 @@ class ReceiptChain {
     const trust::ChainId& id() const noexcept { return id_; }
     const Bytes& start() const noexcept { return start_; } // encoded trust::ChainStart
     bool has_room() const; // for another decision; else nothing may be decided
+    std::size_t kept() const;
 
     // Fills in sequence, previous and skipped; gives the encoded receipt. `known`: the asker was
     // authenticated, or the decision allows. Nothing: it was only counted.

@@ -77,7 +77,7 @@ Result<std::shared_ptr<const OpenKey>> Enclave::open_reference(ByteView cipherte
             continue;
         REDOUBT_TRY(const auto arn, aws::parse_kms_key_arn(kms_key.arn));
         // Confirmed: nothing authenticates this plaintext, and CMS's CBC lets a forger flip bits of it.
-        auto plaintext = kms_.with([&](aws::KmsClient& kms) {
+        auto plaintext = kms_.with(KmsCall::Decrypt, [&](aws::KmsClient& kms) {
             return kms.decrypt_confirmed(arn, ciphertext, {}, *credentials_now);
         });
         if (!plaintext) {
@@ -257,8 +257,9 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::Reference
         return refusal(status.error());
     for (int attempt = 0; attempt < 4;
          ++attempt) { // a data key that is no private key comes once in 2^128 draws
-        const auto data_key =
-            kms_.with([&](aws::KmsClient& kms) { return kms.generate_data_key(*arn, {}, *credentials_now); });
+        const auto data_key = kms_.with(KmsCall::GenerateDataKey, [&](aws::KmsClient& kms) {
+            return kms.generate_data_key(*arn, {}, *credentials_now);
+        });
         if (!data_key)
             return refusal(data_key.error());
         const auto public_key = curve_->public_key(data_key->plaintext);

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/worker_pool.h"
+#include "enclave/tls_streams.h"
 #include "net/event_loop.h"
 
 #include <algorithm>
@@ -15,6 +16,8 @@
 namespace redoubt::enclave {
 
 namespace {
+
+constexpr int kStreamSweepMs = 250;
 
 class Connection;
 
@@ -29,6 +32,7 @@ struct Shared {
     std::atomic<std::size_t> waiting_bytes{0};
     // Connections that answers on their way still hold may outlive the rest of this.
     std::shared_ptr<std::atomic<std::size_t>> connections = std::make_shared<std::atomic<std::size_t>>(0);
+    std::shared_ptr<StreamLoad> streams = std::make_shared<StreamLoad>();
     // The NSM's workers hand work on to KMS's, so they end first, and the rest after both.
     WorkerPool kms_workers, nsm_workers;
 
@@ -40,10 +44,15 @@ struct Shared {
 class Connection : public std::enable_shared_from_this<Connection> {
   public:
     Connection(Shared& shared, Loop& loop, net::Fd fd)
-        : shared_(shared), loop_(loop), fd_(std::move(fd)), count_(shared.connections) {
+        : shared_(shared), loop_(loop), fd_(std::move(fd)), count_(shared.connections),
+          counters_(shared.enclave.counters()) {
         ++*count_;
+        ++counters_.connections;
     }
-    ~Connection() { --*count_; }
+    ~Connection() {
+        --*count_;
+        --counters_.connections;
+    }
 
     void start() {
         loop_.events.add(fd_.get(), EPOLLIN,
@@ -59,6 +68,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
         loop_.events.remove(fd_.get());
         loop_.connections.erase(fd_.get());
         fd_.reset();
+        streams_.reset();
     }
 
   private:
@@ -86,37 +96,109 @@ class Connection : public std::enable_shared_from_this<Connection> {
             if (!*frame)
                 break;
             take(**frame);
+            if (!fd_)
+                return;
         }
         flush();
     }
 
     void take(const wire::Frame& frame) {
+        if (wire::is_stream(frame.kind))
+            return take_stream(frame);
         auto reply = shared_.enclave.handle(frame.kind, frame.payload, MayWait::No);
         if (frame.kind == wire::Kind::Credentials)
             reader_.forget(frame);
         if (reply)
             return answer(frame.id, *reply);
         // It has to wait: the payload is copied, since the reader's buffer is used again.
-        if (shared_.waiting_bytes + frame.payload.size() > kMaxWaitingBytes)
+        if (shared_.waiting_bytes + frame.payload.size() > kMaxWaitingBytes) {
+            ++counters_.nsm.refused;
             return overloaded(frame.id);
-        auto job = std::make_shared<Job>(shared_, frame);
+        }
+        auto job = std::make_shared<Job>(shared_, frame.kind, frame.id, frame.payload);
         if (!submit(job, MayWait::ForNsm))
             overloaded(frame.id);
     }
 
-    // A frame that waits for a worker.
+    // Streams have times of their own, which somebody has to look at.
+    void take_stream(const wire::Frame& frame) {
+        if (!streams_) {
+            streams_ = std::make_unique<TlsStreams>(
+                shared_.enclave.tls_identity(), shared_.streams,
+                TlsStreams::Hooks{
+                    [this](wire::Kind kind, std::uint64_t id, const std::function<void(Bytes&)>& encode) {
+                        const std::size_t payload_at = wire::begin_frame(out_, kind, id);
+                        encode(out_);
+                        wire::end_frame(out_, payload_at);
+                    },
+                    [this](std::uint64_t id, std::uint32_t number, const Bytes& payload,
+                           const ClientKey& client) { return run_in_stream(id, number, payload, client); }});
+            sweep_streams();
+        }
+        if (streams_->take(frame, monotonic_ms()))
+            return;
+        log(LogLevel::Warning, "a connection broke the rules of streams; it is closed");
+        close();
+    }
+
+    void sweep_streams() {
+        loop_.events.after(kStreamSweepMs, [weak = weak_from_this()] {
+            const auto self = weak.lock();
+            if (!self || !self->streams_)
+                return;
+            self->streams_->sweep(monotonic_ms());
+            self->flush();
+            self->sweep_streams();
+        });
+    }
+
+    // As any request is worked on; nobody vouches for its client.
+    std::optional<wire::Reply> run_in_stream(std::uint64_t id, std::uint32_t number, const Bytes& payload,
+                                             const ClientKey& client) {
+        auto reply = shared_.enclave.handle(wire::Kind::Request, payload, MayWait::No, 0, client.get());
+        if (reply)
+            return reply;
+        if (shared_.waiting_bytes + payload.size() > kMaxWaitingBytes) {
+            ++counters_.nsm.refused;
+            return overload();
+        }
+        auto job = std::make_shared<Job>(shared_, wire::Kind::Request, id, payload, number, client);
+        return submit(job, MayWait::ForNsm) ? std::nullopt : std::optional(overload());
+    }
+
+    // A frame, or a stream's request, that waits for a worker.
     struct Job {
         Shared& shared;
         wire::Kind kind;
         std::uint64_t id;
         Bytes payload;
+        std::optional<std::uint32_t> number; // of a stream's request
+        ClientKey client;
         std::int64_t came = monotonic_ms();
+        Counters::Queue* queue = nullptr; // where it is counted
 
-        Job(Shared& owner, const wire::Frame& frame)
-            : shared(owner), kind(frame.kind), id(frame.id), payload(to_bytes(frame.payload)) {
+        Job(Shared& owner, wire::Kind its_kind, std::uint64_t its_id, ByteView its_payload,
+            std::optional<std::uint32_t> its_number = {}, ClientKey its_client = {})
+            : shared(owner), kind(its_kind), id(its_id), payload(to_bytes(its_payload)), number(its_number),
+              client(std::move(its_client)) {
             shared.waiting_bytes += payload.size();
+            shared.enclave.counters().queue_bytes += static_cast<std::int64_t>(payload.size());
         }
-        ~Job() { shared.waiting_bytes -= payload.size(); }
+        ~Job() {
+            leave();
+            shared.waiting_bytes -= payload.size();
+            shared.enclave.counters().queue_bytes -= static_cast<std::int64_t>(payload.size());
+        }
+        void enter(Counters::Queue& next) noexcept {
+            leave();
+            queue = &next;
+            ++next.jobs;
+        }
+        void leave() noexcept {
+            if (queue != nullptr)
+                --queue->jobs;
+            queue = nullptr;
+        }
         Job(const Job&) = delete;
         Job& operator=(const Job&) = delete;
     };
@@ -124,20 +206,31 @@ class Connection : public std::enable_shared_from_this<Connection> {
     // What turns out to need KMS goes on to those workers.
     bool submit(const std::shared_ptr<Job>& job, MayWait may_wait) {
         WorkerPool& workers = may_wait == MayWait::ForNsm ? shared_.nsm_workers : shared_.kms_workers;
-        return workers.submit([this, self = shared_from_this(), job, may_wait] {
-            auto reply =
-                shared_.enclave.handle(job->kind, job->payload, may_wait, monotonic_ms() - job->came);
+        Counters::Queue& queue = may_wait == MayWait::ForNsm ? counters_.nsm : counters_.kms_queue;
+        job->enter(queue);
+        const bool taken = workers.submit([this, self = shared_from_this(), job, may_wait] {
+            auto reply = shared_.enclave.handle(job->kind, job->payload, may_wait, monotonic_ms() - job->came,
+                                                job->client.get());
             if (!reply && may_wait == MayWait::ForNsm && submit(job, MayWait::ForKms))
                 return;
             if (!reply)
                 reply = overload();
-            loop_.events.post([self, id = job->id, reply = std::move(*reply)] {
-                if (!self->fd_)
-                    return;
-                self->answer(id, reply);
-                self->flush();
-            });
+            loop_.events.post(
+                [self, id = job->id, number = job->number, reply = std::move(*reply)]() mutable {
+                    if (!self->fd_)
+                        return;
+                    if (number)
+                        self->streams_->replied(id, *number, std::move(reply), monotonic_ms());
+                    else
+                        self->answer(id, reply);
+                    self->flush();
+                });
         });
+        if (!taken) {
+            job->leave();
+            ++queue.refused;
+        }
+        return taken;
     }
 
     static wire::Reply overload() {
@@ -191,7 +284,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Loop& loop_;
     net::Fd fd_;
     std::shared_ptr<std::atomic<std::size_t>> count_;
+    Counters& counters_; // the enclave's, which outlives every connection
     wire::FrameReader reader_;
+    std::unique_ptr<TlsStreams> streams_; // nullptr: none was opened
     Bytes out_;
     std::size_t sent_ = 0;
     std::uint32_t events_ = EPOLLIN;

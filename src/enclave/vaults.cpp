@@ -79,7 +79,7 @@ Result<sealed::VaultRecord> Enclave::make_vault(const sealed::VaultId& id, std::
         if (kms_key.purpose != trust::KmsPurpose::Vault)
             continue;
         REDOUBT_TRY(const auto arn, aws::parse_kms_key_arn(kms_key.arn));
-        REDOUBT_TRY(auto data_key, kms_.with([&](aws::KmsClient& kms) {
+        REDOUBT_TRY(auto data_key, kms_.with(KmsCall::GenerateDataKey, [&](aws::KmsClient& kms) {
             return kms.generate_data_key(arn, context_of(record.id), *credentials_now);
         }));
         wraps.push_back(sealed::wrap_vault_key(key, data_key.plaintext, record, kms_key.arn,
@@ -236,7 +236,7 @@ Result<Secret> Enclave::unwrap_by_kms(const trust::Manifest& m, const sealed::Va
         if (key == nullptr || key->purpose != trust::KmsPurpose::Vault)
             continue;
         REDOUBT_TRY(const auto arn, aws::parse_kms_key_arn(wrap.kms_key_arn));
-        auto data_key = kms_.with([&](aws::KmsClient& kms) {
+        auto data_key = kms_.with(KmsCall::Decrypt, [&](aws::KmsClient& kms) {
             return kms.decrypt(arn, wrap.data_key_blob, context_of(record.id), *credentials_now);
         });
         if (!data_key) {
@@ -263,6 +263,7 @@ void Enclave::renew(OpenVault& vault, UnixMs now) {
         // Unless a worker has opened it again meanwhile.
         if (!vaults_.close(vault.record.id, until))
             return;
+        counters_.renewal(Renewal::Ended);
         log(LogLevel::Error, "a vault's lease has ended; its keys are wiped",
             {{"vault", sealed::vault_id_text(vault.record.id)}});
         return;
@@ -277,11 +278,12 @@ void Enclave::renew(OpenVault& vault, UnixMs now) {
         const auto arn = aws::parse_kms_key_arn(wrap.kms_key_arn);
         if (key == nullptr || key->purpose != trust::KmsPurpose::Vault || !arn)
             continue;
-        const auto data_key = kms_.with([&](aws::KmsClient& kms) {
+        const auto data_key = kms_.with(KmsCall::Decrypt, [&](aws::KmsClient& kms) {
             return kms.decrypt(*arn, wrap.data_key_blob, context_of(vault.record.id), *credentials_now);
         });
         if (data_key && sealed::unwrap_vault_key(vault.record, wrap, *data_key)) {
             vault.lease->until = clock_.now() + lease;
+            counters_.renewal(Renewal::Renewed);
             return;
         }
         const Code code = data_key ? Code::RecordInvalid : data_key.error().code;
@@ -292,7 +294,9 @@ void Enclave::renew(OpenVault& vault, UnixMs now) {
         log(LogLevel::Warning, "a vault's lease was not renewed",
             {{"vault", sealed::vault_id_text(vault.record.id)}, {"code", code_name(code)}});
     }
-    if (denials > 0 && others == 0 && vaults_.close(vault.record.id, until)) {
+    const bool denied = denials > 0 && others == 0 && vaults_.close(vault.record.id, until);
+    counters_.renewal(denied ? Renewal::Denied : Renewal::Failed);
+    if (denied) {
         log(LogLevel::Error, "KMS denies the vault; its keys are wiped",
             {{"vault", sealed::vault_id_text(vault.record.id)}});
     }

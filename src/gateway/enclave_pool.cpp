@@ -72,14 +72,8 @@ EnclavePool::EnclavePool(net::EventLoop& loop, WorkerPool& store_workers, store:
                 "the store holds a vault record that cannot be read; restore it from a backup");
         }
     }
-    for (const auto& endpoint : setup_.endpoints) {
-        auto member = std::make_unique<Member>();
-        Member& kept = *member;
-        member->link = std::make_shared<EnclaveLink>(
-            loop_, endpoint,
-            EnclaveLink::Events{[this, &kept] { opened(kept); }, [this, &kept] { closed(kept); }});
-        members_.push_back(std::move(member));
-    }
+    for (const auto& endpoint : setup_.endpoints)
+        add_member(endpoint);
 }
 
 EnclavePool::~EnclavePool() {
@@ -91,12 +85,15 @@ void EnclavePool::start() {
     for (const auto& member : members_)
         member->link->start();
     timer_ = loop_.after(kProbeMs, [this] { watch(); });
+    if (setup_.short_queues)
+        measure_timer_ = loop_.after(QueueBound::kEveryMs, [this] { measure(); });
 }
 
 void EnclavePool::stop() {
     if (!std::exchange(running_, false))
         return;
     loop_.cancel(timer_);
+    loop_.cancel(measure_timer_);
     for (const auto& member : members_)
         member->link->stop();
 }
@@ -115,6 +112,7 @@ void EnclavePool::closed(Member& member) {
     member.tag.clear();
     member.chain = {};
     member.asking_receipts = false;
+    member.measured_at_us = 0;
     member.discarded.reset();
 }
 
@@ -233,11 +231,14 @@ void EnclavePool::create_vault(Member& member) {
 
 void EnclavePool::vault_made(Member& member, wire::Reply reply) {
     auto record = std::make_shared<const Bytes>(std::move(reply.records[0].bytes));
-    const auto stored = [this, &member, record, name = reply.records[0].name](const Status& status) {
+    const auto stored = [this, weak = member.weak_from_this(), record,
+                         name = reply.records[0].name](const Status& status) {
         creating_vault_ = false;
+        const auto maker = weak.lock(); // nothing: it has been let go meanwhile
         if (!status)
-            return vaults_done(member, status);
-        member.opening = false;
+            return maker ? vaults_done(*maker, status) : void();
+        if (maker)
+            maker->opening = false;
         vault_stored(name, record); // this enclave opens it, too: it uses none that is not stored
     };
     const bool taken = store_workers_.submit(
@@ -354,6 +355,8 @@ void EnclavePool::vaults_done(Member& member, const Status& status) {
 void EnclavePool::watch() {
     timer_ = loop_.after(kProbeMs, [this] { watch(); });
     const std::int64_t now = monotonic_ms();
+    retire(now);
+    let_go(now);
     for (const auto& kept : members_) {
         Member& member = *kept;
         if (!member.link->open())
@@ -390,27 +393,43 @@ void EnclavePool::watch() {
 Result<std::shared_ptr<EnclaveLink>> EnclavePool::pick() const {
     const Member* best = nullptr;
     for (const auto& member : members_) {
-        if (!member->manifest_taken)
+        if (!member->manifest_taken || member->service == Service::Retired)
             continue;
         // One with its vaults open comes before one without, whatever waits there.
         const auto rank = [](const Member& m) { return m.vaults_open ? 2 : m.open.empty() ? 0 : 1; };
+        // One that is slow, and so full with few, must not hide that another has room.
+        const auto full = [this](const Member& m) { return m.link->outstanding() >= most_at(m); };
         const auto worse = [&](const Member& a, const Member& b) {
-            return rank(a) != rank(b) ? rank(a) < rank(b) : a.link->outstanding() > b.link->outstanding();
+            if (rank(a) != rank(b))
+                return rank(a) < rank(b);
+            return full(a) != full(b) ? full(a) : a.link->outstanding() > b.link->outstanding();
         };
         if (best == nullptr || worse(*best, *member))
             best = member.get();
     }
     if (best == nullptr)
         return fail(Code::EnclaveUnavailable, "no enclave is able to sign; try again in a second");
-    if (best->link->outstanding() >= setup_.max_outstanding)
+    if (best->link->outstanding() >= most_at(*best))
         return fail(Code::Overloaded, "too many requests are waiting; try again in a second");
     return best->link;
 }
 
-std::shared_ptr<EnclaveLink> EnclavePool::tagged(std::string_view tag) const {
+std::vector<std::shared_ptr<EnclaveLink>> EnclavePool::usable() const {
+    std::vector<std::shared_ptr<EnclaveLink>> ready, others;
     for (const auto& member : members_)
-        if (member->manifest_taken && !member->tag.empty() && member->tag == tag)
-            return member->link;
+        if (member->manifest_taken && member->service != Service::Retired)
+            (member->vaults_open ? ready : others).push_back(member->link);
+    return ready.empty() ? others : ready;
+}
+
+std::shared_ptr<EnclaveLink> EnclavePool::tagged(std::string_view tag) const {
+    for (const auto& member : members_) {
+        if (!member->manifest_taken || member->tag.empty() || member->tag != tag)
+            continue;
+        const bool over =
+            member->service == Service::Retired && monotonic_ms() - member->since >= setup_.grace_ms;
+        return over ? nullptr : member->link;
+    }
     return nullptr;
 }
 
@@ -418,11 +437,12 @@ std::shared_ptr<EnclaveLink> EnclavePool::tagged(std::string_view tag) const {
 std::shared_ptr<EnclaveLink> EnclavePool::affine(std::string_view key_id) const {
     const Member* best = nullptr;
     std::size_t best_rank = 0;
-    for (std::size_t i = 0; i < members_.size(); ++i) {
-        const Member& member = *members_[i];
-        if (!member.manifest_taken || (!member.vaults_open && member.open.empty()))
+    for (const auto& kept : members_) {
+        const Member& member = *kept;
+        if (!member.manifest_taken || member.service == Service::Retired ||
+            (!member.vaults_open && member.open.empty()))
             continue;
-        const std::size_t rank = std::hash<std::string>()(std::string(key_id) + '/' + std::to_string(i));
+        const std::size_t rank = std::hash<std::string>()(std::string(key_id) + '/' + member.name);
         if (best == nullptr || rank > best_rank) {
             best = &member;
             best_rank = rank;
@@ -492,8 +512,10 @@ std::shared_ptr<const Bytes> EnclavePool::vault(const std::string& id) const {
 
 EnclavePool::Counts EnclavePool::counts() const noexcept {
     Counts out;
-    out.total = members_.size();
     for (const auto& member : members_) {
+        if (member->service == Service::Retired)
+            continue;
+        ++out.total;
         out.usable += member->manifest_taken ? 1u : 0u;
         out.vault_open += member->vaults_open ? 1u : 0u;
     }

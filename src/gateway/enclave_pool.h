@@ -5,6 +5,7 @@
 
 #include "gateway/credential_keeper.h"
 #include "gateway/enclave_link.h"
+#include "gateway/queue_bound.h"
 #include "gateway/receipt_log.h"
 #include "store/store.h"
 
@@ -21,7 +22,14 @@ class EnclavePool {
         std::string manifest;      // its bytes, for enclaves that have none
         bool create_vault = false; // when the store has none
         std::size_t max_outstanding = 4096;
+        bool short_queues = false;      // refuse what an enclave does not begin soon (queue_bound.h)
         ReceiptLog* receipts = nullptr; // outlives the pool; nullptr: receipts are not kept
+        // Of enclaves that leave. How long they serve at most until those that are named can:
+        std::int64_t hand_over_ms = 60'000;
+        // After that they still get what only they can answer (they gave the challenge, or the session):
+        std::int64_t grace_ms = 5'000;
+        // And then are let go, whatever they have under way:
+        std::int64_t retired_ms = 15'000;
     };
 
     // `can_sign` is called once, when the first enclave has its manifest and its vaults open. The rest
@@ -35,12 +43,21 @@ class EnclavePool {
 
     void start();
     void stop();
+    // The enclaves from now on. New ones are brought to work as at the start; those that are not named any
+    // more serve until as many new ones can (at most hand_over_ms, if any can), then get no new requests, end
+    // what they have under way, and are let go. Error: Usage (none, too many, or one twice: nothing changes).
+    Status set_endpoints(const std::vector<net::Endpoint>& endpoints);
     void credentials_changed();
     // To one enclave, before a request is sent again. Error: EnclaveUnavailable.
     void give_credentials(EnclaveLink& link, std::function<void(Status)> done);
 
     // The usable enclave with the fewest requests outstanding. Errors: EnclaveUnavailable, Overloaded.
     Result<std::shared_ptr<EnclaveLink>> pick() const;
+    // All that pick() chooses from, however much waits there: for what stays with one enclave.
+    std::vector<std::shared_ptr<EnclaveLink>> usable() const;
+    // Whether one of these may get a further request, as pick() has it: no more wait there than it answers
+    // soon (queue_bound.h).
+    bool has_room(const EnclaveLink& link) const noexcept;
     // The one that goes by this tag, as challenges, sessions and counters name it: 16 hex digits. nullptr: it
     // is not there.
     std::shared_ptr<EnclaveLink> tagged(std::string_view tag) const;
@@ -63,11 +80,28 @@ class EnclavePool {
     std::vector<VaultView> vault_list() const;
 
     struct Counts {
-        // vault_open: with every vault of the store open that its manifest lets it open
+        // Of those in service. vault_open: with every vault of the store open that its manifest lets it open
         std::size_t total = 0, usable = 0, vault_open = 0;
     };
     Counts counts() const noexcept;
 
+    // For operators: each enclave as it stands (enclave_views.cpp).
+    struct View {
+        std::string name; // its endpoint
+        std::shared_ptr<EnclaveLink> link;
+        bool in_service = false; // false: leaves, or has left and ends what it has under way
+        bool connected = false, manifest_taken = false;
+        bool vaults_open = false; // every vault of the store that its manifest lets it open
+        std::size_t outstanding = 0;
+        std::string tag;                               // of its start; empty: not told yet
+        std::vector<std::string> vaults;               // open ones
+        std::optional<std::uint64_t> receipts_through; // as the log has them
+    };
+    std::vector<View> views() const;
+    std::string_view
+    tag_of(const EnclaveLink& link) const noexcept; // empty: not told yet, or not one of these
+
+    static constexpr std::size_t kMaxEnclaves = 256;
     static constexpr std::size_t kMaxVaults = 64; // as many as an enclave opens
     static constexpr int kProbeMs = 250;
     static constexpr std::int64_t kSilentMs = 700;          // with answers due: the enclave has stopped
@@ -75,7 +109,12 @@ class EnclavePool {
     static constexpr std::int64_t kRefusedPauseMs = 2'000;  // before a refused manifest is offered again
 
   private:
-    struct Member {
+    // Leaving: not named any more, serves until the named ones can. Retired: gets no new requests.
+    enum class Service : std::uint8_t { In, Leaving, Retired };
+    struct Member : std::enable_shared_from_this<Member> {
+        std::string name; // its endpoint
+        Service service = Service::In;
+        std::int64_t since = 0; // of `service`, monotonic
         std::shared_ptr<EnclaveLink> link;
         bool manifest_taken = false;
         bool vaults_open = false;
@@ -88,7 +127,13 @@ class EnclavePool {
         std::optional<std::uint64_t> discarded;    // receipts up to here, where no log is kept
         std::int64_t pause_ms = 0, not_before = 0; // for the next attempt to open vaults
         std::int64_t manifest_again_at = 0;
+        QueueBound queue;                // for requests outstanding (enclave_queue.cpp)
+        std::int64_t measured_at_us = 0; // a probe is under way that tells how long they wait; 0: none
+        std::size_t measured_behind = 0; // requests
     };
+    Member& add_member(const net::Endpoint& endpoint);
+    void retire(std::int64_t now);
+    void let_go(std::int64_t now);
     void opened(Member& member);
     void closed(Member& member);
     void offer_manifest(Member& member);
@@ -102,6 +147,8 @@ class EnclavePool {
     void vault_made(Member& member, wire::Reply reply);
     void vaults_done(Member& member, const Status& status);
     void watch();
+    void measure();
+    std::size_t most_at(const Member& member) const noexcept;
 
     net::EventLoop& loop_;
     WorkerPool& store_workers_;
@@ -115,9 +162,9 @@ class EnclavePool {
     std::vector<Vault> vaults_;
     bool damaged_ = false; // the store holds a vault that cannot be read: a new one would hide that
     std::function<void()> can_sign_;
-    std::vector<std::unique_ptr<Member>> members_;
+    std::vector<std::shared_ptr<Member>> members_; // changes in set_endpoints and at watch's beginning
     bool creating_vault_ = false;
-    net::EventLoop::TimerId timer_ = 0;
+    net::EventLoop::TimerId timer_ = 0, measure_timer_ = 0;
     bool running_ = false;
     struct Alive {};
     std::shared_ptr<Alive> alive_ = std::make_shared<Alive>();

@@ -6,12 +6,20 @@
 #include "aws/credential_chain.h"
 #include "aws/sts_client.h"
 #include "base/log.h"
+#include "gateway/enclave_list.h"
+#include "gateway/gatekeeper.h"
+#include "gateway/measured_store.h"
 #include "gateway/router.h"
+#include "gateway/stream_pass.h"
+#include "gateway/surfaces.h"
+#include "net/open_files.h"
 
 #include <fstream>
 #include <iterator>
 #include <mutex>
 #include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 namespace redoubt::gateway {
 
@@ -21,7 +29,7 @@ constexpr std::size_t kMaxManifestBytes = 256 * 1024; // trust/manifest.h, which
 constexpr int kAwsTimeoutMs = 3'000;
 constexpr int kDrainMs = 10'000;
 constexpr int kSyncMs = 200; // between syncs of the log of receipts
-constexpr int kAwsWorkers = 4, kStoreWorkers = 2, kListWorkers = 1;
+constexpr int kAwsWorkers = 4, kStoreWorkers = 2, kListWorkers = 1, kNodeWorkers = 4;
 constexpr std::size_t kMaxWaiting = 1'024; // jobs for the workers of either kind
 constexpr std::size_t kMaxWaitingLists = 64;
 constexpr const char* kSystemRoots = "/etc/ssl/certs/ca-certificates.crt";
@@ -92,12 +100,25 @@ class StoreCredentials {
     std::shared_ptr<const aws::Credentials> held_;
 };
 
+// Nothing changes where the file cannot be taken.
+void reload_enclaves(const Options& options, EnclavePool& pool) {
+    if (options.enclaves_file.empty())
+        return;
+    const auto endpoints = read_enclave_list(options.enclaves_file);
+    const Status status =
+        endpoints ? pool.set_endpoints(*endpoints) : Status(std::unexpected(endpoints.error()));
+    if (!status)
+        log(LogLevel::Error, "the list of enclaves was not reloaded; those that were there stay",
+            {{"why", status.error().text.view()}, {"context", status.error().context}});
+}
+
 } // namespace
 
 Status serve(const Options& options, int stop_fd, const std::function<void(const net::Endpoint&)>& ready) {
     REDOUBT_TRY(std::string manifest, read_file(options.manifest_file, kMaxManifestBytes));
-    REDOUBT_TRY(const auto tls,
-                net::TlsContext::server(options.certificate_file, options.key_file, {"http/1.1"}));
+    REDOUBT_TRY(
+        const auto gatekeeper,
+        Gatekeeper::open({options.certificate_file, options.key_file, options.clients_file}, options.listen));
 
     std::string secrets_endpoint = options.secretsmanager_endpoint;
     if (secrets_endpoint.empty()) {
@@ -131,7 +152,9 @@ Status serve(const Options& options, int stop_fd, const std::function<void(const
         secrets.credentials = [&] { return store_credentials.get(); };
         return store::open_secrets_store(std::move(secrets));
     };
-    REDOUBT_TRY(const auto store, open_store());
+    REDOUBT_TRY(const auto opened_store, open_store());
+    MeasuredStore measured(*opened_store);
+    store::Store* const store = &measured;
     REDOUBT_TRY(auto vaults, store->list_vaults());
     CredentialKeeper::Fetch fetch_credentials = [&chain] {
         const bool first = !chain.answered();
@@ -149,12 +172,16 @@ Status serve(const Options& options, int stop_fd, const std::function<void(const
     }
     REDOUBT_TRY(auto listener, net::listen_on(options.listen));
     REDOUBT_TRY(const auto listening, net::local_endpoint(options.listen, listener));
+    net::Fd enclave_listener;
+    if (options.tls_enclave_listen) {
+        REDOUBT_TRY(enclave_listener, net::listen_on(*options.tls_enclave_listen));
+    }
 
     net::EventLoop loop;
     SecretsClients secrets_clients(secrets_endpoint, options.region, aws_tls ? &*aws_tls : nullptr);
     // Destroyed before the loop, after everything that they post results to has been told to ignore them.
     WorkerPool aws_workers(kAwsWorkers, kMaxWaiting), store_workers(kStoreWorkers, kMaxWaiting),
-        list_workers(kListWorkers, kMaxWaitingLists);
+        list_workers(kListWorkers, kMaxWaitingLists), node_workers(kNodeWorkers, kMaxWaiting);
 
     EnclavePool* pool_seen = nullptr; // the keeper is made first, and tells the pool
     CredentialKeeper credentials(
@@ -162,7 +189,7 @@ Status serve(const Options& options, int stop_fd, const std::function<void(const
         [&](const CredentialKeeper::Credentials&) { pool_seen->credentials_changed(); });
     EnclavePool pool(loop, store_workers, *store, credentials,
                      {options.enclaves, std::move(manifest), options.create_vault,
-                      options.max_outstanding_per_enclave, receipts.get()},
+                      options.max_outstanding_per_enclave, options.short_queues, receipts.get()},
                      std::move(vaults), [&] {
                          if (ready)
                              ready(listening);
@@ -174,21 +201,51 @@ Status serve(const Options& options, int stop_fd, const std::function<void(const
         options.secret_cache_ms);
     Router router(loop, store_workers, list_workers, *store, pool, credentials, secrets,
                   options.request_deadline_ms, receipts.get());
+    const auto reload = [&] {
+        const auto status = gatekeeper->reload(); // both say in the log how it went
+        reload_enclaves(options, pool);
+        return status;
+    };
+    REDOUBT_TRY(const auto surfaces,
+                Surfaces::open(options, {loop, store_workers, list_workers, node_workers, measured, pool,
+                                         router, credentials, *gatekeeper, receipts.get(), reload}));
     net::HttpServerOptions server_options;
     server_options.limits.body = kMaxBodyWithBlobs;
-    net::HttpServer server(loop, std::move(listener), &tls, server_options,
+    server_options.max_connections = net::connections_that_fit(server_options.max_connections);
+    net::HttpServer server(loop, std::move(listener), &gatekeeper->tls(), server_options,
                            [&](net::HttpRequest request, net::HttpServer::Responder respond) {
-                               router.handle(std::move(request), std::move(respond));
+                               surfaces->handle(std::move(request), std::move(respond));
                            });
+    surfaces->watch(server);
+    std::optional<StreamPass> streams;
+    if (enclave_listener.get() >= 0)
+        streams.emplace(loop, pool, router, std::move(enclave_listener));
 
     loop.add(stop_fd, EPOLLIN, [&](std::uint32_t) {
         loop.remove(stop_fd);
         log(LogLevel::Info, "stopping; requests under way are answered first");
-        server.drain(kDrainMs, [&] { loop.stop(); });
+        const auto parts = std::make_shared<int>(streams ? 2 : 1);
+        const auto drained = [&, parts] {
+            if (--*parts == 0)
+                surfaces->drain([&] { loop.stop(); });
+        };
+        server.drain(kDrainMs, drained);
+        if (streams)
+            streams->drain(kDrainMs, drained);
     });
+    if (options.reload_fd >= 0)
+        loop.add(options.reload_fd, EPOLLIN, [&](std::uint32_t) {
+            signalfd_siginfo seen{};
+            while (read(options.reload_fd, &seen, sizeof seen) > 0) {
+            }
+            (void)reload();
+        });
     log(LogLevel::Info, "listening", {{"endpoint", listening.text()}});
+    if (const auto* metrics = surfaces->metrics_endpoint())
+        log(LogLevel::Info, "metrics and status", {{"endpoint", metrics->text()}});
     credentials.start();
     pool.start();
+    surfaces->start();
     // What the log was told is on the disk soon after, whatever happens to the machine.
     WorkerPool sync_worker(1, 1);
     std::function<void()> sync = [&] {

@@ -3,6 +3,8 @@
 // the store, is router_records.cpp.
 #include "base/json.h"
 #include "base/log.h"
+#include "gateway/clients.h"
+#include "gateway/deadline.h"
 #include "gateway/key_list.h"
 #include "gateway/router_job.h"
 
@@ -62,6 +64,8 @@ void Router::Job::encode(Bytes& out, std::int64_t now) const {
     message.query = request.query;
     message.has_query = request.has_query;
     message.deadline_ms = static_cast<std::uint32_t>(std::max<std::int64_t>(1, deadline - now));
+    message.principal.host_name = call.caller.name;
+    message.request_id = call.request_id;
     message.body = request.body;
     for (const auto& header : request.headers)
         if (forwarded(header.name))
@@ -86,15 +90,16 @@ Router::~Router() {
     loop_.cancel(deletion_timer_);
 }
 
-void Router::handle(net::HttpRequest request, net::HttpServer::Responder respond) {
+void Router::handle(Call call) {
+    const net::HttpRequest& request = call.request;
     if (request.path == "/health")
-        return health(request, std::move(respond));
+        return health(call);
     if (request.path == "/healthz")
-        return probe(request, std::move(respond));
+        return probe(call);
     if (request.path == "/v1/keys" && is_get(request))
-        return list_keys(request, std::move(respond));
+        return list_keys(call);
     if (request.path == "/v1/vaults" && is_get(request))
-        return list_vaults(request, std::move(respond));
+        return list_vaults(call);
 
     // What the wire format has no room for is refused here, in words.
     std::size_t headers = 0;
@@ -102,22 +107,29 @@ void Router::handle(net::HttpRequest request, net::HttpServer::Responder respond
         if (forwarded(header.name)) {
             ++headers;
             if (header.value.size() > kMaxForwardedHeader)
-                return respond(net::HttpResponse::error(
+                return call.respond(net::HttpResponse::error(
                     Code::HeadersTooLarge, "a content or signature header is longer than 8,192 bytes"));
         }
     if (headers > wire::kMaxHeaders)
-        return respond(
+        return call.respond(
             net::HttpResponse::error(Code::HeadersTooLarge, "too many content or signature headers"));
     if (request.method.size() > 32)
-        return respond(net::HttpResponse::error(Code::MethodNotAllowed, "there is no such method"));
+        return call.respond(net::HttpResponse::error(Code::MethodNotAllowed, "there is no such method"));
 
     if (load_->jobs >= kMaxJobs || load_->bytes + request.body.size() > kMaxJobBytes)
-        return respond(refusal({Code::Overloaded, "too many requests are waiting; try again in a second"}));
+        return call.respond(
+            refusal({Code::Overloaded, "too many requests are waiting; try again in a second"}));
 
-    auto job = std::make_shared<Job>(load_, std::move(request));
-    job->respond = std::move(respond);
+    // Not make_shared: a job's memory is free when it ends, not when its deadline has passed.
+    JobPtr job(new Job(load_, std::move(call)));
     job->deadline = monotonic_ms() + deadline_ms_;
-    deadlines_.push_back(job);
+    const auto wait = preferred_wait_ms(job->request);
+    if (wait && *wait < deadline_ms_) {
+        job->deadline = monotonic_ms() + *wait;
+        early_.emplace(job->deadline, job);
+    } else {
+        deadlines_.push_back(job);
+    }
     if (may_have_sidecar(job->request.path, as_text(job->request.body)))
         return take_sidecar(job);
     if (job->size > wire::kMaxBody)
@@ -160,7 +172,9 @@ void Router::add_network_form(const JobPtr& job, wire::Reply reply) {
 }
 
 // The AWS sample's health check says nothing of enclaves; this one does, by its status.
-void Router::health(const net::HttpRequest& request, net::HttpServer::Responder respond) {
+void Router::health(const Call& call) {
+    const auto& request = call.request;
+    const auto& respond = call.respond;
     if (!is_get(request))
         return respond(net::HttpResponse::error(Code::MethodNotAllowed, "this route takes GET"));
     if (pool_.counts().usable == 0)
@@ -169,7 +183,9 @@ void Router::health(const net::HttpRequest& request, net::HttpServer::Responder 
     respond(net::HttpResponse::json(200, R"({"status":"healthy"})"));
 }
 
-void Router::probe(const net::HttpRequest& request, net::HttpServer::Responder respond) {
+void Router::probe(const Call& call) {
+    const auto& request = call.request;
+    const auto& respond = call.respond;
     if (!is_get(request))
         return respond(net::HttpResponse::error(Code::MethodNotAllowed, "this route takes GET"));
     const auto link = pool_.pick();
@@ -199,7 +215,9 @@ void Router::probe(const net::HttpRequest& request, net::HttpServer::Responder r
         });
 }
 
-void Router::list_keys(const net::HttpRequest& request, net::HttpServer::Responder respond) {
+void Router::list_keys(const Call& call) {
+    const auto& request = call.request;
+    const auto& respond = call.respond;
     auto page = parse_key_listing(request.has_query ? std::string_view(request.query) : std::string_view());
     if (!page)
         return respond(net::HttpResponse::error(page.error()));
@@ -209,9 +227,14 @@ void Router::list_keys(const net::HttpRequest& request, net::HttpServer::Respond
         [&store = store_, found, asked = *page] {
             *found = store.list_keys(asked.filter, asked.after, asked.limit);
         },
-        [found, respond] {
+        [found, respond, grant = call.caller.grant] {
             if (!*found)
                 return respond(refusal(found->error()));
+            // A page may be short: what is not the client's is not told.
+            if (grant)
+                std::erase_if((*found)->keys, [&](const store::StoredKey& key) {
+                    return !grant->may_use(key.head.id, key.head.address);
+                });
             respond(net::HttpResponse::json(200, key_page_json(**found)));
         });
     if (!taken)
@@ -219,7 +242,9 @@ void Router::list_keys(const net::HttpRequest& request, net::HttpServer::Respond
 }
 
 // The gateway's word, as the list of keys.
-void Router::list_vaults(const net::HttpRequest& request, net::HttpServer::Responder respond) {
+void Router::list_vaults(const Call& call) {
+    const auto& request = call.request;
+    const auto& respond = call.respond;
     if (request.has_query)
         return respond(net::HttpResponse::error(Code::UnknownField, "this route knows no query"));
     std::string body;
@@ -248,10 +273,14 @@ void Router::list_vaults(const net::HttpRequest& request, net::HttpServer::Respo
 void Router::forward(const JobPtr& job) {
     if (job->answered)
         return;
-    if (job->respond.client_gone()) { // nobody is there to get an answer
+    if (job->call.client_gone()) { // nobody is there to get an answer
         job->answered = true;
         return;
     }
+    if (monotonic_ms() >= job->deadline)
+        return expire(job);
+    if (job->inside)
+        return forward_inside(job);
     const auto picked = link_for(job);
     job->link.reset();
     if (!picked)
@@ -280,6 +309,7 @@ void Router::replied(const JobPtr& job, Result<wire::Reply> reply) {
     if (!reply) {
         // Nothing that an enclave does is seen before it answers: the request may go to another one.
         job->link.reset();
+        job->lost = true;
         if (job->attempts < kMaxAttempts)
             return forward(job);
         return refuse(job, reply.error());
@@ -309,12 +339,14 @@ void Router::answer(const JobPtr& job, wire::Reply reply) {
     auto response = reply.content_type == wire::ContentType::Text
                         ? net::HttpResponse::text(reply.status, std::move(reply.body))
                         : net::HttpResponse::json(reply.status, std::move(reply.body));
+    if (const auto tag = job->link ? pool_.tag_of(*job->link) : std::string_view(); !tag.empty())
+        response.headers.push_back({"redoubt-enclave", std::string(tag)});
     if (!job->receipt.empty())
         response.headers.push_back({"redoubt-receipt", to_base64(job->receipt)});
     if (!job->receipt_head.empty())
         response.headers.push_back({"redoubt-receipt-head", to_base64(job->receipt_head)});
     if (receipts_ == nullptr || job->receipt.empty())
-        return job->respond(with_retry_after(std::move(response)));
+        return job->call.respond(with_retry_after(std::move(response)));
     ready_.push_back({job, std::move(response), monotonic_ms() + kReceiptWaitMs});
     if (!std::exchange(flushing_, true))
         loop_.defer([this, alive = std::weak_ptr<Alive>(alive_)] {
@@ -335,12 +367,13 @@ void Router::flush() {
         const auto sequence = trust::receipt_sequence(each.job->receipt);
         const auto through = receipts_->through(each.job->receipt_chain);
         if (sequence && through && *through >= *sequence)
-            each.job->respond(with_retry_after(std::move(each.response)));
+            each.job->call.respond(with_retry_after(std::move(each.response)));
         else if (status && now < each.until)
             waiting.push_back(std::move(each));
         else
-            each.job->respond(refusal({Code::StoreFailed, "the decision's receipt cannot be written to the "
-                                                          "log; the gateway's log says why"}));
+            each.job->call.respond(
+                refusal({Code::StoreFailed, "the decision's receipt cannot be written to the "
+                                            "log; the gateway's log says why"}));
     }
     if (!status)
         log(LogLevel::Error, "the log of receipts cannot be written; nothing is answered until it can",
@@ -366,21 +399,33 @@ void Router::refuse(const JobPtr& job, const Error& error) {
     if (ours && now - failure_logged_at_ >= kLogEveryMs && (failure_logged_at_ = now) != 0)
         log(LogLevel::Error, "a request failed",
             {{"code", code_name(error.code)}, {"why", error.text.view()}, {"context", error.context}});
-    job->respond(refusal(error));
+    job->call.respond(refusal(error));
 }
 
 void Router::sweep() {
     timer_ = loop_.after(kSweepMs, [this] { sweep(); });
     const std::int64_t now = monotonic_ms();
+    while (!early_.empty() && early_.begin()->first <= now) {
+        const auto job = early_.begin()->second;
+        early_.erase(early_.begin());
+        expire(job);
+    }
     while (!deadlines_.empty()) {
         const auto job = deadlines_.front().lock();
         if (job && !job->answered && job->deadline > now)
             return;
         deadlines_.pop_front();
-        if (job && !job->answered)
-            refuse(job,
-                   {Code::EnclaveTimeout, "the request took too long; nothing says whether it was signed"});
+        expire(job);
     }
+}
+
+void Router::expire(const std::weak_ptr<Job>& weak) {
+    const auto job = weak.lock();
+    if (!job || job->answered)
+        return;
+    if (job->attempts == 0 && !job->lost)
+        return refuse(job, {Code::EnclaveTimeout, "the request took too long; it was not signed"});
+    refuse(job, {Code::EnclaveTimeout, "the request took too long; nothing says whether it was signed"});
 }
 
 bool Router::on_store(std::function<void()> work, std::function<void()> done) {

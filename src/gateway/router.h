@@ -3,12 +3,13 @@
 // what it made, and answers exactly once. Decides nothing. Loop thread only.
 #pragma once
 
+#include "gateway/call.h"
 #include "gateway/counter_writer.h"
 #include "gateway/enclave_pool.h"
 #include "gateway/reference_secrets.h"
-#include "net/http_server.h"
 
 #include <deque>
+#include <map>
 #include <unordered_map>
 
 namespace redoubt::gateway {
@@ -23,7 +24,18 @@ class Router {
     Router(const Router&) = delete;
     Router& operator=(const Router&) = delete;
 
-    void handle(net::HttpRequest request, net::HttpServer::Responder respond);
+    void handle(Call call);
+
+    // A request that came to an enclave inside TLS, of which this side sees names and sealed records alone
+    // (wire/stream.h). It stays with its enclave.
+    struct Inside {
+        std::shared_ptr<EnclaveLink> link; // the enclave's; nullptr: it has gone
+        // Sends all that was needed so far, and brings what the enclave says next.
+        std::function<void(std::vector<wire::Item> items, EnclaveLink::Callback next)> again;
+    };
+    // `first`: what the enclave asks for or made, without a body. `done` is called once: what was made is
+    // stored, and the client is to be answered; or why not.
+    void attend(Inside inside, wire::Reply first, std::function<void(Status)> done);
 
     static constexpr int kMaxAttempts = 2; // enclaves that a request is tried on: one that ends them ends two
     static constexpr int kMaxRounds = 6;   // times that an enclave may ask for more
@@ -38,10 +50,11 @@ class Router {
     struct Job;
     using JobPtr = std::shared_ptr<Job>;
 
-    void health(const net::HttpRequest& request, net::HttpServer::Responder respond);
-    void probe(const net::HttpRequest& request, net::HttpServer::Responder respond);
-    void list_keys(const net::HttpRequest& request, net::HttpServer::Responder respond);
-    void list_vaults(const net::HttpRequest& request, net::HttpServer::Responder respond);
+    void health(const Call& call);
+    void probe(const Call& call);
+    void list_keys(const Call& call);
+    void list_vaults(const Call& call);
+    void forward_inside(const JobPtr& job);
     void take_sidecar(const JobPtr& job);
     void add_network_form(const JobPtr& job, wire::Reply reply);
     void forward(const JobPtr& job);
@@ -64,6 +77,7 @@ class Router {
     void answer(const JobPtr& job, wire::Reply reply);
     void refuse(const JobPtr& job, const Error& error);
     void sweep();
+    void expire(const std::weak_ptr<Job>& job);
     // Runs on a store worker; `done` back on the loop. False: too much is waiting.
     bool on_store(std::function<void()> work, std::function<void()> done);
     bool on(WorkerPool& workers, std::function<void()> work, std::function<void()> done);
@@ -91,8 +105,9 @@ class Router {
     };
     std::shared_ptr<Load> load_ = std::make_shared<Load>(); // jobs on their way may outlive the router
     std::int64_t failure_logged_at_ = 0;
-    // In the order of their deadlines, since all have the same time: one timer serves them all.
+    // In the order of their deadlines, since all but `early_` have the same time: one timer serves them all.
     std::deque<std::weak_ptr<Job>> deadlines_;
+    std::multimap<std::int64_t, std::weak_ptr<Job>> early_; // those whose clients wait no longer than that
     net::EventLoop::TimerId timer_ = 0, deletion_timer_ = 0;
     struct Alive {};
     std::shared_ptr<Alive> alive_ = std::make_shared<Alive>();

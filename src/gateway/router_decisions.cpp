@@ -53,10 +53,12 @@ Result<std::shared_ptr<EnclaveLink>> Router::link_for(const JobPtr& job) {
         job->tag = tag_of(job->request.header("signature-input"));
         job->key_id = key_of(job->request.path);
     }
-    if (!job->tag.empty())
-        if (auto link = pool_.tagged(job->tag))
-            return link;
-    if (!job->key_id.empty()) {
+    const auto only = [&]() -> std::shared_ptr<EnclaveLink> {
+        if (!job->tag.empty())
+            if (auto link = pool_.tagged(job->tag))
+                return link;
+        if (job->key_id.empty())
+            return nullptr;
         const auto owner = owners_.find(job->key_id);
         if (owner != owners_.end()) {
             if (auto link = pool_.tagged(owner->second))
@@ -66,9 +68,12 @@ Result<std::shared_ptr<EnclaveLink>> Router::link_for(const JobPtr& job) {
                 return link;
         }
         // A session is of use where its key is counted for.
-        if (job->request.path.ends_with("/session"))
-            if (auto link = pool_.affine(job->key_id))
-                return link;
+        return job->request.path.ends_with("/session") ? pool_.affine(job->key_id) : nullptr;
+    };
+    if (auto link = only()) {
+        if (!pool_.has_room(*link))
+            return fail(Code::Overloaded, "too many requests are waiting; try again in a second");
+        return link;
     }
     return pool_.pick();
 }
@@ -145,6 +150,8 @@ bool Router::count_elsewhere(const JobPtr& job) {
     if (owner.empty() || monotonic_ms() + kElsewhereMs >= job->deadline)
         return false;
     const auto link = pool_.tagged(owner);
+    if (link && link != job->link && job->inside)
+        return false; // its client has to come by another connection
     if (link && link != job->link) {
         owners_.insert_or_assign(job->key_id, owner);
         job->link = link;

@@ -9,8 +9,8 @@ namespace redoubt::gateway {
 
 // Ends when it was answered.
 struct Router::Job {
-    Job(std::shared_ptr<Load> of, net::HttpRequest asked)
-        : load(std::move(of)), request(std::move(asked)), size(request.body.size()) {
+    Job(std::shared_ptr<Load> of, Call asked)
+        : load(std::move(of)), call(std::move(asked)), request(call.request), size(request.body.size()) {
         ++load->jobs;
         load->bytes += size;
     }
@@ -22,12 +22,13 @@ struct Router::Job {
     Job& operator=(const Job&) = delete;
 
     std::shared_ptr<Load> load;
-    net::HttpRequest request; // its body stays, but for a sidecar
-    std::size_t size;         // of the body as it came
+    Call call;
+    net::HttpRequest& request; // the call's; its body stays, but for a sidecar
+    std::size_t size;          // of the body as it came
     std::shared_ptr<const BlobSidecar> sidecar;
-    net::HttpServer::Responder respond;
     std::int64_t deadline = 0; // monotonic
     bool answered = false;
+    bool lost = false; // an enclave's answer: nothing says what it did
     int attempts = 0, rounds = 0;
     // What the answer's headers say of the decision, as it came.
     Bytes receipt, receipt_head;
@@ -36,6 +37,7 @@ struct Router::Job {
     std::string tag, key_id;           // of the enclave, or the key, that the request names; or empty
     bool read_again = false;           // records, because a newer one was there
     std::shared_ptr<EnclaveLink> link; // the one that asked for more
+    std::optional<Inside> inside;
     std::vector<wire::Reply::Need> needs;
     struct Item {
         wire::ItemKind kind;

@@ -161,11 +161,14 @@ Result<PemPair> make_certificate_authority(const std::string& name) {
     return to_pem(self, key.get());
 }
 
-Result<PemPair> make_server_certificate(const PemPair& authority,
-                                        const std::vector<std::string>& subject_alt_names) {
+namespace {
+
+// `usage`: the extended key usage, in OpenSSL's configuration syntax.
+Result<PemPair> make_leaf(const PemPair& authority, const std::vector<std::string>& subject_alt_names,
+                          const char* usage) {
     ERR_clear_error();
     if (subject_alt_names.empty() || subject_alt_names.size() > kMaxNames)
-        return fail(Code::TlsFailed, "a server certificate needs 1 to 100 names");
+        return fail(Code::TlsFailed, "a certificate needs 1 to 100 names");
     const Bio certificate_text(
         BIO_new_mem_buf(authority.certificate.data(), static_cast<int>(authority.certificate.size())));
     const Bio key_text(BIO_new_mem_buf(authority.key.data(), static_cast<int>(authority.key.size())));
@@ -183,19 +186,31 @@ Result<PemPair> make_server_certificate(const PemPair& authority,
                     kServerDays)
             : nullptr;
     if (!certificate)
-        return failed("a server certificate cannot be made");
+        return failed("a certificate cannot be made");
     X509* const leaf = certificate.get();
     if (!add_names(leaf, subject_alt_names))
         return failed("a certificate's names are DNS names or numeric addresses");
     if (X509_set_issuer_name(leaf, X509_get_subject_name(issuer.get())) != 1 ||
         !add_extension(leaf, issuer.get(), NID_basic_constraints, "critical,CA:FALSE") ||
         !add_extension(leaf, issuer.get(), NID_key_usage, "critical,digitalSignature") ||
-        !add_extension(leaf, issuer.get(), NID_ext_key_usage, "serverAuth") ||
+        !add_extension(leaf, issuer.get(), NID_ext_key_usage, usage) ||
         !add_extension(leaf, issuer.get(), NID_subject_key_identifier, "hash") ||
         !add_extension(leaf, issuer.get(), NID_authority_key_identifier, "keyid:always") ||
         X509_sign(leaf, issuer_key.get(), EVP_sha256()) <= 0)
-        return failed("a server certificate cannot be made");
+        return failed("a certificate cannot be made");
     return to_pem(leaf, key.get());
+}
+
+} // namespace
+
+Result<PemPair> make_server_certificate(const PemPair& authority,
+                                        const std::vector<std::string>& subject_alt_names) {
+    return make_leaf(authority, subject_alt_names, "serverAuth");
+}
+
+Result<PemPair> make_client_certificate(const PemPair& authority,
+                                        const std::vector<std::string>& subject_alt_names) {
+    return make_leaf(authority, subject_alt_names, "clientAuth");
 }
 
 } // namespace redoubt::net

@@ -8,7 +8,9 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "net/peer.h"
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -32,6 +34,7 @@ struct HttpRequest {
     Bytes body;
     bool keep_alive = true;
     bool expect_continue = false;
+    std::shared_ptr<const Peer> peer{}; // a server's: the client's certificate; nullptr: it showed none
 
     // The first value of a header, or empty. Names are lower-case.
     std::string_view header(std::string_view name) const noexcept;

@@ -73,6 +73,7 @@ void HttpServer::Impl::Connection::shake_hands() {
     case Io::Done:
         phase_ = Phase::Open;
         since_ms_ = monotonic_ms();
+        peer_ = stream_.peer();
         read(); // the first request may have come with the handshake's last message
         if (phase_ == Phase::Open)
             update_interest();
@@ -86,6 +87,7 @@ void HttpServer::Impl::Connection::shake_hands() {
     }
     case Io::Closed:
     case Io::Failed:
+        ++server_->counts.handshakes_failed;
         return close();
     }
 }
@@ -185,6 +187,8 @@ std::size_t HttpServer::Impl::Connection::parse(ByteView bytes) {
 
 void HttpServer::Impl::Connection::dispatch() {
     HttpRequest request = parser_.take_request();
+    request.peer = peer_;
+    served_ = true;
     continue_sent_ = false;
     if (!request.keep_alive || server_->draining)
         no_more_ = true;
@@ -214,6 +218,7 @@ void HttpServer::Impl::Connection::offer_continue() {
 
 // The message's end is not known any more, so neither is the next one's beginning.
 void HttpServer::Impl::Connection::reject(const Error& error) {
+    ++server_->counts.rejected;
     no_more_ = true;
     auto response = HttpResponse::error(error);
     if (response.status == 503)
@@ -391,8 +396,10 @@ void HttpServer::Impl::Connection::check_time(std::int64_t now) {
     const HttpServerOptions& limits = server_->options;
     switch (phase_) {
     case Phase::Handshake:
-        if (now - since_ms_ >= limits.handshake_timeout_ms)
+        if (now - since_ms_ >= limits.handshake_timeout_ms) {
+            ++server_->counts.handshakes_failed;
             close();
+        }
         return;
     case Phase::Lingering:
         if (now - since_ms_ >= kLingerMs)

@@ -40,6 +40,7 @@ struct HttpServer::Impl : std::enable_shared_from_this<Impl> {
     const Handler handler;
     std::vector<std::shared_ptr<Connection>> connections;
     std::size_t held_bytes = 0; // of bodies, by all connections
+    HttpServer::Counts counts{};
     std::vector<std::shared_ptr<Connection>> unflushed, flushing;
     Bytes read_buffer; // of whoever reads at the moment; nothing stays in it
     std::string common_headers_text;
@@ -118,8 +119,17 @@ class HttpServer::Impl::Connection : public std::enable_shared_from_this<Connect
     bool paused() const noexcept;
     bool wants_input() const noexcept;
     bool idle() const noexcept;
+    // Waits for nothing of ours: it is in its handshake, idle, or slow to send a request.
     bool evictable() const noexcept {
-        return phase_ == Phase::Handshake || (phase_ == Phase::Open && idle());
+        return phase_ == Phase::Handshake || (phase_ == Phase::Open && slots_.empty() && unsent() == 0);
+    }
+    // Whether this one rather makes room for another: who has never sent a whole request before those who
+    // have, and of either kind the one that has kept us waiting for longest.
+    bool goes_before(const Connection& other) const noexcept {
+        return served_ != other.served_ ? !served_ : waiting_since() < other.waiting_since();
+    }
+    std::int64_t waiting_since() const noexcept {
+        return served_ && parser_.started() ? request_since_ms_ : since_ms_;
     }
     void account();
     bool holds_too_much() const noexcept;
@@ -127,6 +137,7 @@ class HttpServer::Impl::Connection : public std::enable_shared_from_this<Connect
 
     std::shared_ptr<Impl> server_;
     Stream stream_;
+    std::shared_ptr<const Peer> peer_; // as the handshake told
     HttpParser parser_;
     Phase phase_;
     std::size_t index_ = 0; // in server_->connections
@@ -139,6 +150,7 @@ class HttpServer::Impl::Connection : public std::enable_shared_from_this<Connect
     std::size_t slot_bytes_ = 0;       // their bodies
     std::size_t held_bytes_ = 0;       // what server_->held_bytes has of this connection
     std::uint64_t first_sequence_ = 0; // of slots_
+    bool served_ = false;              // a whole request has come
     bool no_more_ = false;
     bool close_wanted_ = false;
     bool cut_ = false;     // what is unsent goes out, then the connection is dropped

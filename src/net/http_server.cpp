@@ -98,8 +98,11 @@ void HttpServer::Impl::accept_some() {
 }
 
 void HttpServer::Impl::begin(Fd fd) {
-    if (connections.size() >= options.max_connections && !make_room())
+    ++counts.accepted;
+    if (connections.size() >= options.max_connections && !make_room()) {
+        ++counts.turned_away;
         return;
+    }
     const int on = 1; // answers are written whole
     (void)setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     Stream stream = Stream::plain(Fd());
@@ -118,16 +121,16 @@ void HttpServer::Impl::begin(Fd fd) {
     plan_sweep();
 }
 
-// Closes what waits for nothing of ours, the longest first: whoever only holds connections open loses them to
-// those who use theirs.
+// Whoever only holds connections open, or sends a request byte by byte, loses them to those who use theirs.
 bool HttpServer::Impl::make_room() {
-    std::shared_ptr<Connection> oldest;
+    std::shared_ptr<Connection> first;
     for (const auto& connection : connections)
-        if (connection->evictable() && (!oldest || connection->since_ms_ < oldest->since_ms_))
-            oldest = connection;
-    if (!oldest)
+        if (connection->evictable() && (!first || connection->goes_before(*first)))
+            first = connection;
+    if (!first)
         return false;
-    oldest->close();
+    ++counts.evicted;
+    first->close();
     return true;
 }
 
@@ -265,6 +268,10 @@ HttpServer::~HttpServer() {
 
 std::size_t HttpServer::connections() const noexcept {
     return impl_->connections.size();
+}
+
+HttpServer::Counts HttpServer::counts() const noexcept {
+    return impl_->counts;
 }
 
 void HttpServer::drain(int timeout_ms, std::function<void()> done) {

@@ -15,8 +15,9 @@ namespace redoubt::net {
 
 struct HttpServerOptions {
     HttpLimits limits{};
-    // Beyond, the connection that has been idle or in its handshake for longest makes room; where none is,
-    // the new one is closed at once.
+    // Beyond, one that waits for its client makes room: in its handshake, idle, or in the middle of sending a
+    // request. First those that never sent a whole one, the oldest of them; where none is, the new one is
+    // closed at once.
     std::size_t max_connections = 4096;
     // Bodies of all connections together, half received or in work. Beyond, a connection that holds more than
     // kFairShare of it gets 503; those that hold less go on.
@@ -51,12 +52,19 @@ class HttpServer {
     };
     using Handler = std::function<void(HttpRequest request, Responder respond)>;
 
-    // `tls` null: plain HTTP. The loop and context outlive the server.
+    // `tls` null: plain HTTP. The loop and context outlive the server; the context may be assigned to
+    // (net/tls.h), on the loop's thread.
     HttpServer(EventLoop& loop, Fd listener, const TlsContext* tls, HttpServerOptions options,
                Handler handler);
     ~HttpServer();
 
     std::size_t connections() const noexcept;
+    struct Counts {                                        // since the start
+        std::uint64_t accepted = 0, handshakes_failed = 0; // connections; of them by TLS, or too late
+        std::uint64_t evicted = 0, turned_away = 0;        // to make room, and where there was none to make
+        std::uint64_t rejected = 0; // requests that were no HTTP, too large or too late
+    };
+    Counts counts() const noexcept;
     // Stops accepting; open connections get "connection: close" with their next answer; `done` is called when
     // all are gone or after the time limit.
     void drain(int timeout_ms, std::function<void()> done);

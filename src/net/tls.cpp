@@ -37,6 +37,7 @@ struct FreeCertificate {
 // others.
 constexpr const char* kTls12Ciphers = "ECDHE+AESGCM:ECDHE+CHACHA20";
 constexpr std::size_t kMaxServerName = 253;
+constexpr int kMaxChain = 4; // CAs between a client's certificate and a trusted one
 
 // OpenSSL's reason for the last failure: fixed texts of its own, nothing the peer sent. Empties the queue.
 std::string take_reason() {
@@ -91,9 +92,21 @@ Result<ContextPointer> make_context(const SSL_METHOD* method) {
     return context;
 }
 
-int choose_protocol(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* offered,
-                    unsigned offered_size, void* argument) {
-    const auto& ours = *static_cast<const Bytes*>(argument);
+// A server's protocols belong to its context: connections may outlive the TlsContext, which a reload
+// replaces.
+void free_protocols(void*, void* value, CRYPTO_EX_DATA*, int, long, void*) {
+    delete static_cast<Bytes*>(value);
+}
+
+int protocols_index() {
+    static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, free_protocols);
+    return index;
+}
+
+int choose_protocol(SSL* ssl, const unsigned char** out, unsigned char* out_size,
+                    const unsigned char* offered, unsigned offered_size, void*) {
+    const auto& ours =
+        *static_cast<const Bytes*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), protocols_index()));
     unsigned char* chosen = nullptr;
     if (SSL_select_next_proto(&chosen, out_size, ours.data(), static_cast<unsigned>(ours.size()), offered,
                               offered_size) != OPENSSL_NPN_NEGOTIATED)
@@ -126,6 +139,28 @@ Status trust_roots(SSL_CTX* context, std::string_view pem) {
     return {};
 }
 
+// Verifies as always, remembers the outcome (SSL_get_verify_result), and goes on: that the client holds the
+// certificate's key is proved in any case.
+int note_verification(X509_STORE_CTX* context, void*) {
+    if (X509_verify_cert(context) != 1 && X509_STORE_CTX_get_error(context) == X509_V_OK)
+        X509_STORE_CTX_set_error(context, X509_V_ERR_UNSPECIFIED);
+    return 1;
+}
+
+Status ask_clients(SSL_CTX* context, const ClientCertificates& clients) {
+    if (!clients.wanted)
+        return {};
+    if (!clients.ca_pem.empty())
+        REDOUBT_CHECK(trust_roots(context, clients.ca_pem));
+    SSL_CTX_set_verify_depth(context, kMaxChain);
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+    SSL_CTX_set_cert_verify_callback(context, note_verification, nullptr);
+    constexpr std::string_view kName = "redoubt"; // sessions with client certificates need a context's name
+    if (SSL_CTX_set_session_id_context(context, as_bytes(kName).data(), kName.size()) != 1)
+        return refuse("a TLS context cannot be made", "session id context");
+    return {};
+}
+
 bool is_numeric(const std::string& host) noexcept {
     unsigned char ignored[sizeof(in6_addr)];
     return inet_pton(AF_INET, host.c_str(), ignored) == 1 || inet_pton(AF_INET6, host.c_str(), ignored) == 1;
@@ -133,26 +168,23 @@ bool is_numeric(const std::string& host) noexcept {
 
 } // namespace
 
-TlsContext::TlsContext(ssl_ctx_st* context, Bytes alpn) noexcept
-    : context_(context), alpn_(std::make_unique<Bytes>(std::move(alpn))) {}
+TlsContext::TlsContext(ssl_ctx_st* context) noexcept : context_(context) {}
 
 TlsContext::TlsContext(TlsContext&& other) noexcept
-    : context_(std::exchange(other.context_, nullptr)), alpn_(std::move(other.alpn_)),
-      clock_(std::move(other.clock_)) {}
+    : context_(std::exchange(other.context_, nullptr)), clock_(std::move(other.clock_)) {}
 
 TlsContext& TlsContext::operator=(TlsContext&& other) noexcept {
     std::swap(context_, other.context_);
-    std::swap(alpn_, other.alpn_);
     std::swap(clock_, other.clock_);
     return *this;
 }
 
 TlsContext::~TlsContext() {
-    SSL_CTX_free(context_); // streams hold a reference, so the callback's argument must not be used after us
+    SSL_CTX_free(context_); // streams hold references of their own
 }
 
 Result<TlsContext> TlsContext::server(const std::string& certificate_file, const std::string& key_file,
-                                      std::vector<std::string> alpn) {
+                                      std::vector<std::string> alpn, const ClientCertificates& clients) {
     REDOUBT_TRY(Bytes protocols, wire_form(alpn));
     REDOUBT_TRY(ContextPointer context, make_context(TLS_server_method()));
     if (SSL_CTX_use_certificate_chain_file(context.get(), certificate_file.c_str()) != 1)
@@ -165,10 +197,15 @@ Result<TlsContext> TlsContext::server(const std::string& certificate_file, const
     (void)SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
     if (SSL_CTX_set_num_tickets(context.get(), 1) != 1)
         return refuse("a TLS context cannot be made", "tickets");
-    TlsContext out(context.release(), std::move(protocols));
-    if (!out.alpn_->empty())
-        SSL_CTX_set_alpn_select_cb(out.context_, choose_protocol, out.alpn_.get());
-    return out;
+    REDOUBT_CHECK(ask_clients(context.get(), clients));
+    if (!protocols.empty()) {
+        auto kept = std::make_unique<Bytes>(std::move(protocols));
+        if (protocols_index() < 0 || SSL_CTX_set_ex_data(context.get(), protocols_index(), kept.get()) != 1)
+            return refuse("a TLS context cannot be made", "ALPN");
+        (void)kept.release(); // the context's now
+        SSL_CTX_set_alpn_select_cb(context.get(), choose_protocol, nullptr);
+    }
+    return TlsContext(context.release());
 }
 
 Result<TlsContext> TlsContext::client(std::string_view roots_pem, std::vector<std::string> alpn,
@@ -180,7 +217,7 @@ Result<TlsContext> TlsContext::client(std::string_view roots_pem, std::vector<st
     if (!protocols.empty() && SSL_CTX_set_alpn_protos(context.get(), protocols.data(),
                                                       static_cast<unsigned>(protocols.size())) != 0)
         return refuse("a TLS context cannot be made", "ALPN");
-    TlsContext out(context.release(), std::move(protocols));
+    TlsContext out(context.release());
     out.clock_ = std::move(clock);
     return out;
 }

@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "net/endpoint.h"
+#include "net/peer.h"
 
 #include <functional>
 #include <memory>
@@ -17,12 +18,21 @@ struct ssl_st;     // SSL
 
 namespace redoubt::net {
 
+// Whether a server asks its clients for certificates. One that shows none, or one that nobody vouches for, is
+// not turned away: Stream::peer() tells what there is, and who may do what is for the layer above to say.
+struct ClientCertificates {
+    bool wanted = false;
+    std::string ca_pem; // the CAs whose certificates are Peer::verified; empty: none
+};
+
+// Assigning another one to a server's context is a reload: connections that there are keep what they began
+// with, later ones get the new one. Not while another thread makes streams of it.
 class TlsContext {
   public:
     // Certificate chain and key as PEM files. ALPN: in order of preference, e.g. {"http/1.1"}. Error:
     // TlsFailed.
     static Result<TlsContext> server(const std::string& certificate_file, const std::string& key_file,
-                                     std::vector<std::string> alpn);
+                                     std::vector<std::string> alpn, const ClientCertificates& clients = {});
     // Trusts exactly the roots of a PEM text; verifies chain and name. `clock` says when certificates must be
     // valid; empty: the system's clock. It is called from the threads that connect. Error: TlsFailed.
     static Result<TlsContext> client(std::string_view roots_pem, std::vector<std::string> alpn,
@@ -34,9 +44,8 @@ class TlsContext {
     const std::function<UnixMs()>& clock() const noexcept { return clock_; }
 
   private:
-    explicit TlsContext(ssl_ctx_st* context, Bytes alpn) noexcept;
+    explicit TlsContext(ssl_ctx_st* context) noexcept;
     ssl_ctx_st* context_;
-    std::unique_ptr<Bytes> alpn_; // wire form; the context's callback points at it
     std::function<UnixMs()> clock_;
 };
 
@@ -47,6 +56,9 @@ struct PemPair {
 Result<PemPair> make_certificate_authority(const std::string& name);
 // subject_alt_names: DNS names or numeric addresses.
 Result<PemPair> make_server_certificate(const PemPair& authority,
+                                        const std::vector<std::string>& subject_alt_names);
+// For a client that shows who it is. Its subject is "CN=" and the first name.
+Result<PemPair> make_client_certificate(const PemPair& authority,
                                         const std::vector<std::string>& subject_alt_names);
 
 enum class Io { Done, WantRead, WantWrite, Closed, Failed };
@@ -70,7 +82,8 @@ class Stream {
     void shutdown();               // best effort close_notify
     bool pending() const noexcept; // decrypted bytes wait inside TLS
     std::string alpn() const;
-    std::string failure() const; // why Failed, for logs
+    std::shared_ptr<const Peer> peer() const; // once the handshake is done; nullptr: it showed no certificate
+    std::string failure() const;              // why Failed, for logs
 
   private:
     Stream() = default;

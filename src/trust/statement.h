@@ -22,7 +22,8 @@ inline constexpr std::string_view kPurposeSession = "session-offer";       // di
 inline constexpr std::string_view kPurposeIdentity =
     "identity"; // digest of the manifest's canonical form (SHA-256)
 inline constexpr std::string_view kPurposeKms = "kms-recipient"; // digest of the public key; for KMS calls
-inline constexpr std::string_view kPurposeClock = "clock";       // digest zero; the enclave asks the time
+inline constexpr std::string_view kPurposeTls = "tls";     // digest of the TLS key's SubjectPublicKeyInfo
+inline constexpr std::string_view kPurposeClock = "clock"; // digest zero; the enclave asks the time
 
 struct KeyStatement {
     std::string key_id;     // "key-…"

@@ -12,8 +12,8 @@ namespace {
 
 bool known(std::uint8_t kind) noexcept {
     return (kind >= static_cast<std::uint8_t>(Kind::Hello) &&
-            kind <= static_cast<std::uint8_t>(Kind::Receipts)) ||
-           kind == static_cast<std::uint8_t>(Kind::Reply);
+            kind <= static_cast<std::uint8_t>(Kind::Metrics)) ||
+           is_stream(static_cast<Kind>(kind)) || kind == static_cast<std::uint8_t>(Kind::Reply);
 }
 
 } // namespace

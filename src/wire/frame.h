@@ -22,6 +22,15 @@ enum class Kind : std::uint8_t {
     Probe = 7,       // sign with a key of the enclave's own: is it able to work?
     Forget = 8,   // payload: a Forget message; what was opened is wiped, and opened again when it is needed
     Receipts = 9, // payload: a ReceiptsAsked message; the reply's records hold what the log lacks
+    Metrics = 10, // no payload; the reply's body is a list of samples (wire/metrics.h)
+    // TLS connections of clients that end in the enclave; the frame's id is the stream's (wire/stream.h).
+    StreamOpen = 0x20,    // gateway: a client has connected
+    StreamData = 0x21,    // both: bytes of the connection
+    StreamTaken = 0x22,   // both: so many of them were taken, and as many more may come
+    StreamClose = 0x23,   // both
+    StreamAsk = 0x24,     // enclave: what a request needs, or what it made, as a Reply without its body
+    StreamItems = 0x25,   // gateway: what was needed
+    StreamSettled = 0x26, // gateway: what was made is stored; or a code that says why not
     Reply = 0x80,
 };
 
@@ -30,6 +39,10 @@ struct Frame {
     std::uint64_t id;
     ByteView payload; // views the reader's buffer until its next feed()
 };
+
+constexpr bool is_stream(Kind kind) noexcept {
+    return kind >= Kind::StreamOpen && kind <= Kind::StreamSettled;
+}
 
 // Cuts a byte stream into frames. Not thread-safe.
 class FrameReader {

@@ -3,6 +3,8 @@
 
 #include "base/json.h"
 
+#include <algorithm>
+
 namespace redoubt::wire {
 
 namespace {
@@ -25,6 +27,14 @@ bool valid_item(ItemKind kind) noexcept {
 
 } // namespace
 
+bool is_request_id(std::string_view text) noexcept {
+    constexpr auto allowed = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+               c == '_' || c == '-';
+    };
+    return !text.empty() && text.size() <= kMaxRequestId && std::ranges::all_of(text, allowed);
+}
+
 void encode_request(Bytes& out, const Request& request) {
     Writer writer(out);
     writer.block16(as_bytes(request.method))
@@ -34,6 +44,7 @@ void encode_request(Bytes& out, const Request& request) {
         .block16(as_bytes(request.query))
         .u32(request.deadline_ms)
         .block16(as_bytes(request.principal.host_name))
+        .block16(as_bytes(request.request_id))
         .u8(static_cast<std::uint8_t>(request.headers.size()));
     for (const auto& header : request.headers)
         writer.block16(as_bytes(header.name)).block16(as_bytes(header.value));
@@ -54,6 +65,9 @@ Result<Request> decode_request(ByteView payload) {
     request.query = text16(cursor, kMaxHeader);
     request.deadline_ms = cursor.u32();
     request.principal.host_name = text16(cursor, 256);
+    request.request_id = text16(cursor, kMaxRequestId);
+    if (!request.request_id.empty() && !is_request_id(request.request_id))
+        return malformed();
     const std::size_t headers = cursor.u8();
     if (has_query > 1 || headers > kMaxHeaders)
         return malformed();

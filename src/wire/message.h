@@ -20,6 +20,7 @@ inline constexpr std::size_t kMaxHeaders = 16;
 inline constexpr std::size_t kMaxAttachments = 8;
 inline constexpr std::size_t kMaxRecords = 64;           // in a reply
 inline constexpr std::size_t kMaxAttachment = 64 * 1024; // Secrets Manager's largest secret
+inline constexpr std::size_t kMaxRequestId = 64;
 
 // Things that the gateway keeps for the enclave, or fetches for it.
 enum class ItemKind : std::uint8_t {
@@ -59,10 +60,12 @@ struct Request {
     std::uint32_t deadline_ms = 0; // from receipt; the enclave does not begin work after it; 0: none
     std::vector<HeaderView> headers;
     Principal principal;
+    std::string_view request_id; // for the logs of both sides; empty, or what is_request_id() takes
     ByteView body;
     std::vector<Item> items; // attached because an earlier reply asked for them
 };
 
+bool is_request_id(std::string_view text) noexcept;      // 1 to 64 of A-Z a-z 0-9 . _ -
 void encode_request(Bytes& out, const Request& request); // payload only
 Result<Request> decode_request(ByteView payload);        // Error: BadRequest
 

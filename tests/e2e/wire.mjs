@@ -146,10 +146,10 @@ export class Enclave {
   }
 
   // The same with all that a gateway says: `headers` {name: value}, `hostName` of whom it vouches for, and the body's bytes.
-  ask({ method, authority = "host.invalid", target, headers = {}, hostName = "", body = "", attached = [] }) {
+  ask({ method, authority = "host.invalid", target, headers = {}, hostName = "", requestId = "", body = "", attached = [] }) {
     const at = target.indexOf("?"), fields = Object.entries(headers);
     return this.#call("request", Buffer.concat([block16(method), block16(authority), block16(at < 0 ? target : target.slice(0, at)), u8(at < 0 ? 0 : 1),
-      block16(at < 0 ? "" : target.slice(at + 1)), u32(0), block16(hostName), u8(fields.length), ...fields.flat().map((text) => block16(text)),
+      block16(at < 0 ? "" : target.slice(at + 1)), u32(0), block16(hostName), block16(requestId), u8(fields.length), ...fields.flat().map((text) => block16(text)),
       u8(attached.length), ...attached.flatMap(({ kind, name, bytes }) => [u8(kind), block16(name), block32(bytes)]), block32(body)]));
   }
 }

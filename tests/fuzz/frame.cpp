@@ -2,6 +2,7 @@
 // Frames and messages between gateway and enclave on any bytes: the same frames however the stream is cut,
 // and whatever message is accepted encodes to the bytes it came from. Seeds: corpus/frame.
 #include "wire/message.h"
+#include "wire/metrics.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -68,6 +69,11 @@ void messages(ByteView payload) {
         Bytes again;
         wire::encode_forget(again, *forget);
         require(std::ranges::equal(again, payload));
+    }
+    if (const auto samples = wire::decode_samples(payload)) {
+        // What is of metrics unknown here is left out, so the bytes need not come back; the samples do.
+        const auto again = wire::decode_samples(wire::encode_samples(*samples));
+        require(samples->size() <= wire::kMaxSamples && again && *again == *samples);
     }
     if (const auto credentials = wire::decode_credentials(payload)) {
         Bytes again;

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "enclave/sandbox.h"
 
+#include "support/sanitized.h"
+
+#include "support/sanitized.h"
 #include <cerrno>
 #include <csignal>
 #include <fcntl.h>
 #include <functional>
+
 #include <gtest/gtest.h>
 #include <memory>
 #include <semaphore>
@@ -15,15 +19,6 @@
 #include <vector>
 
 using namespace redoubt;
-
-// Their run time makes calls of its own, and has another malloc.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) // g++
-constexpr bool kSanitized = true;
-#elif defined(__has_feature) // clang
-constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-constexpr bool kSanitized = false;
-#endif
 
 namespace {
 

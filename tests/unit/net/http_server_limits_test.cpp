@@ -241,6 +241,30 @@ TEST_P(HttpServerLimits, at_the_limit_the_longest_idle_connection_makes_room) {
     EXPECT_EQ(used.answer().status, 200) << "who uses his connection keeps it";
 }
 
+TEST_P(HttpServerLimits, at_the_limit_those_who_send_by_drips_make_room_before_those_who_use_theirs) {
+    RunningServer server(tls(), {.max_connections = 4}, ok);
+    RawClient used(server.endpoint(), tls());
+    ASSERT_TRUE(used.send(get("/")));
+    EXPECT_EQ(used.answer().status, 200); // idle for longest from here on
+    std::vector<std::unique_ptr<RawClient>> slow;
+    for (int i = 0; i < 12; ++i) {
+        slow.push_back(std::make_unique<RawClient>(server.endpoint(), tls()));
+        ASSERT_TRUE(slow.back()->send("POST / HTTP/1.1\r\nHost: h\r\nContent-Le"));
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    EXPECT_EQ(server.connections(), 4u);
+    RawClient fresh(server.endpoint(), tls());
+    ASSERT_TRUE(fresh.send(get("/")));
+    EXPECT_EQ(fresh.answer().status, 200) << "whoever comes is served";
+    ASSERT_TRUE(used.send(get("/")));
+    EXPECT_EQ(used.answer().status, 200) << "whoever was there before stays";
+    HttpServer::Counts counts;
+    server.on_loop([&] { counts = server.server().counts(); });
+    EXPECT_EQ(counts.accepted, 14u);
+    EXPECT_EQ(counts.evicted, 10u);
+    EXPECT_EQ(counts.turned_away, 0u);
+}
+
 TEST_P(HttpServerLimits, connections_at_work_are_never_closed_for_new_ones) {
     std::mutex mutex;
     std::vector<HttpServer::Responder> held;

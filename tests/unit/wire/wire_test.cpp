@@ -65,6 +65,7 @@ Request sample(const Bytes& body, const Bytes& item) {
     request.deadline_ms = 5000;
     request.headers = {{"content-type", "application/json"}, {"signature", "x"}};
     request.principal.host_name = "ops";
+    request.request_id = "client-1.2_3";
     request.body = body;
     request.items = {{ItemKind::KeyRecord, "key-1", item}};
     return request;
@@ -83,6 +84,7 @@ TEST(Messages, a_request_survives_encoding) {
     EXPECT_EQ(decoded->headers.size(), 2u);
     EXPECT_EQ(decoded->headers[1].value, "x");
     EXPECT_EQ(decoded->principal.host_name, "ops");
+    EXPECT_EQ(decoded->request_id, "client-1.2_3");
     EXPECT_EQ(to_bytes(decoded->body), body);
     EXPECT_EQ(to_bytes(decoded->items[0].bytes), item);
 }
@@ -95,6 +97,22 @@ TEST(Messages, cut_or_extended_requests_are_refused) {
         ASSERT_FALSE(decode_request(ByteView(encoded).first(size))) << size;
     encoded.push_back(0);
     EXPECT_FALSE(decode_request(encoded));
+}
+
+TEST(Messages, a_request_id_that_could_break_a_log_line_is_refused) {
+    const Bytes body = to_bytes("{}"), item = {1};
+    const auto decodes = [&](std::string_view id) {
+        auto request = sample(body, item);
+        request.request_id = id;
+        Bytes encoded;
+        encode_request(encoded, request);
+        return decode_request(encoded).has_value();
+    };
+    EXPECT_TRUE(decodes(""));
+    EXPECT_TRUE(decodes(std::string(kMaxRequestId, 'a')));
+    EXPECT_FALSE(decodes(std::string(kMaxRequestId + 1, 'a')));
+    for (const std::string_view bad : {"a b", "a\nb", "a\"", "\xc3\xa4", "a/b"})
+        EXPECT_FALSE(decodes(bad)) << bad;
 }
 
 TEST(Messages, random_bytes_never_crash_the_decoders) {
@@ -257,8 +275,8 @@ TEST(Frames, that_ask_for_receipts_are_taken) {
     ASSERT_TRUE(next && *next);
     EXPECT_EQ((*next)->kind, Kind::Receipts);
     FrameReader other;
-    feed(other, frame(static_cast<Kind>(10), 7, ""));
-    EXPECT_FALSE(other.next()) << "there is no kind 10";
+    feed(other, frame(static_cast<Kind>(11), 7, ""));
+    EXPECT_FALSE(other.next()) << "there is no kind 11";
 }
 
 TEST(Messages, credentials_survive_encoding_and_errors_drop_their_context) {
