@@ -106,6 +106,11 @@ async function countingNow(request) {
 }
 // While one takes over, none counts.
 const counting = (request) => until("an enclave counts", () => countingNow(request), 15_000);
+// All of them: one that was killed a moment ago is there again first.
+const running = () => until("every enclave runs", () => {
+  const { enclaves } = system.ready().pids;
+  return enclaves.every((pid) => pid > 0 && alive(pid)) ? enclaves : undefined;
+});
 const killed = async (pid) => {
   process.kill(pid, "SIGKILL");
   await until("it is gone", () => !alive(pid), 10_000);
@@ -223,7 +228,7 @@ async function killEnclaves(t) {
     if (state.signed.size < most * 0.3 * (kills + 1) || kills === 2) return;
     ++kills;
     const { last } = state, first = kills === 1;
-    killing = killing.then(async () => (first ? killed(await counting(last)) : Promise.all(system.ready().pids.enclaves.filter((pid) => pid > 0).map(killed))));
+    killing = killing.then(async () => (first ? killed(await counting(last)) : Promise.all((await running()).map(killed))));
     killing.catch(() => {}); // it is awaited below
   } });
   await killing;
