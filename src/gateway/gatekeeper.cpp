@@ -2,11 +2,10 @@
 #include "gateway/gatekeeper.h"
 
 #include "base/log.h"
+#include "gateway/input_file.h"
 
 #include <arpa/inet.h>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
 namespace redoubt::gateway {
 
@@ -19,22 +18,12 @@ struct Opened {
     std::shared_ptr<const Clients> clients;
 };
 
-Result<std::string> read_whole(const std::string& path, std::size_t limit) {
-    std::ifstream in(path, std::ios::binary);
-    if (!in)
-        return fail(Code::Io, "a file cannot be read", path);
-    std::string text{std::istreambuf_iterator<char>(in), {}};
-    if (text.empty() || text.size() > limit)
-        return fail(Code::Io, "a file is empty or too large", path);
-    return text;
-}
-
 // The CAs' files are named from the document's folder.
 Result<std::string> read_authorities(const std::string& document, const std::vector<std::string>& files) {
     std::string out;
     for (const auto& file : files) {
         const auto path = std::filesystem::path(document).parent_path() / file;
-        REDOUBT_TRY(const std::string pem, read_whole(path.string(), kMaxCaBytes));
+        REDOUBT_TRY(const std::string pem, read_input_file(path.string(), kMaxCaBytes));
         out += pem;
         out += '\n';
     }
@@ -45,7 +34,7 @@ Result<Opened> open_files(const Gatekeeper::Files& files) {
     std::shared_ptr<const Clients> clients;
     net::ClientCertificates certificates;
     if (!files.clients.empty()) {
-        REDOUBT_TRY(const std::string text, read_whole(files.clients, Clients::kMaxBytes));
+        REDOUBT_TRY(const std::string text, read_input_file(files.clients, Clients::kMaxBytes));
         REDOUBT_TRY(auto parsed, Clients::parse(text));
         REDOUBT_TRY(certificates.ca_pem, read_authorities(files.clients, parsed.ca_files()));
         certificates.wanted = parsed.wants_certificates();

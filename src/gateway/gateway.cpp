@@ -8,14 +8,13 @@
 #include "base/log.h"
 #include "gateway/enclave_list.h"
 #include "gateway/gatekeeper.h"
+#include "gateway/input_file.h"
 #include "gateway/measured_store.h"
 #include "gateway/router.h"
 #include "gateway/stream_pass.h"
 #include "gateway/surfaces.h"
 #include "net/open_files.h"
 
-#include <fstream>
-#include <iterator>
 #include <mutex>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -33,16 +32,6 @@ constexpr int kAwsWorkers = 4, kStoreWorkers = 2, kListWorkers = 1, kNodeWorkers
 constexpr std::size_t kMaxWaiting = 1'024; // jobs for the workers of either kind
 constexpr std::size_t kMaxWaitingLists = 64;
 constexpr const char* kSystemRoots = "/etc/ssl/certs/ca-certificates.crt";
-
-Result<std::string> read_file(const std::string& path, std::size_t limit) {
-    std::ifstream in(path, std::ios::binary);
-    if (!in)
-        return fail(Code::Io, "a file cannot be read", path);
-    std::string text{std::istreambuf_iterator<char>(in), {}};
-    if (text.empty() || text.size() > limit)
-        return fail(Code::Io, "a file is empty or too large", path);
-    return text;
-}
 
 Result<std::string> default_secrets_endpoint(const std::string& region) {
     REDOUBT_TRY(const auto suffix, aws::partition_suffix(aws::partition_of_region(region)));
@@ -115,7 +104,7 @@ void reload_enclaves(const Options& options, EnclavePool& pool) {
 } // namespace
 
 Status serve(const Options& options, int stop_fd, const std::function<void(const net::Endpoint&)>& ready) {
-    REDOUBT_TRY(std::string manifest, read_file(options.manifest_file, kMaxManifestBytes));
+    REDOUBT_TRY(std::string manifest, read_input_file(options.manifest_file, kMaxManifestBytes));
     REDOUBT_TRY(
         const auto gatekeeper,
         Gatekeeper::open({options.certificate_file, options.key_file, options.clients_file}, options.listen));
@@ -126,7 +115,7 @@ Status serve(const Options& options, int stop_fd, const std::function<void(const
     }
     std::optional<net::TlsContext> aws_tls;
     if (secrets_endpoint.starts_with("https:")) {
-        REDOUBT_TRY(const std::string roots, read_file(kSystemRoots, 16 << 20));
+        REDOUBT_TRY(const std::string roots, read_input_file(kSystemRoots, 16 << 20));
         REDOUBT_TRY(auto context, net::TlsContext::client(roots, {"http/1.1"}));
         aws_tls = std::move(context);
     }

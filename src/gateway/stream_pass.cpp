@@ -17,9 +17,7 @@ namespace redoubt::gateway {
 
 namespace {
 
-constexpr int kAcceptsPerEvent = 64;
-constexpr int kAcceptPauseMs = 100; // when descriptors or memory ran out
-constexpr int kLingerMs = 2'000;    // for what a client still sends after its last answer
+constexpr int kLingerMs = 2'000; // for what a client still sends after its last answer
 constexpr int kDrainLookMs = 50;
 constexpr std::int64_t kDrainStillMs = 500; // for requests that are on their way when draining begins
 constexpr std::size_t kTellTaken = wire::kStreamWindow / 4;
@@ -51,49 +49,16 @@ struct StreamPass::Client {
 };
 
 StreamPass::StreamPass(net::EventLoop& loop, EnclavePool& pool, Router& router, net::Fd listener)
-    : loop_(loop), pool_(pool), router_(router), listener_(std::move(listener)) {
-    watch_listener(true);
-}
+    : loop_(loop), pool_(pool), router_(router),
+      acceptor_(std::make_unique<net::Acceptor>(loop, std::move(listener),
+                                                [this](net::Fd fd) { begin(std::move(fd)); })) {}
 
 StreamPass::~StreamPass() {
-    watch_listener(false);
     for (const auto& [id, client] : clients_)
         loop_.remove(client->fd.get());
     for (const auto& [name, enclave] : enclaves_) {
         enclave->link->stop();
         enclave->waiting.clear();
-    }
-}
-
-void StreamPass::watch_listener(bool wanted) {
-    if (wanted == listener_watched_ || !listener_)
-        return;
-    listener_watched_ = wanted;
-    if (wanted)
-        loop_.add(listener_.get(), EPOLLIN, [this](std::uint32_t) { accept_some(); });
-    else
-        loop_.remove(listener_.get());
-}
-
-void StreamPass::accept_some() {
-    for (int i = 0; i < kAcceptsPerEvent; ++i) {
-        net::Fd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-        if (fd) {
-            begin(std::move(fd));
-            continue;
-        }
-        if (errno == EAGAIN || errno == EWOULDBLOCK)
-            return;
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            log(LogLevel::Warning, "accepting TLS streams pauses", {{"error", std::strerror(errno)}});
-            watch_listener(false);
-            loop_.after(kAcceptPauseMs, [this, alive = std::weak_ptr<Alive>(alive_)] {
-                if (!alive.expired())
-                    watch_listener(true);
-            });
-            return;
-        }
-        // The rest is about the one connection that failed (accept(2)).
     }
 }
 
@@ -347,8 +312,7 @@ void StreamPass::end(const ClientPtr& client, bool tell_enclave) {
 }
 
 void StreamPass::drain(int timeout_ms, std::function<void()> done) {
-    watch_listener(false);
-    listener_.reset();
+    acceptor_.reset();
     drained_ = std::move(done);
     const std::int64_t now = monotonic_ms();
     look_at_drain(now, now + timeout_ms);

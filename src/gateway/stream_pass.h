@@ -11,6 +11,7 @@
 #include "gateway/enclave_pool.h"
 #include "gateway/router.h"
 #include "gateway/stream_link.h"
+#include "net/acceptor.h"
 
 #include <map>
 #include <unordered_map>
@@ -38,8 +39,6 @@ class StreamPass {
     struct Enclave;
     using ClientPtr = std::shared_ptr<Client>;
 
-    void watch_listener(bool wanted);
-    void accept_some();
     void begin(net::Fd fd);
     std::shared_ptr<Enclave> choose();
     bool make_room(const Enclave* only);
@@ -57,9 +56,8 @@ class StreamPass {
     net::EventLoop& loop_;
     EnclavePool& pool_;
     Router& router_;
-    net::Fd listener_;
-    bool listener_watched_ = false;
-    std::uint64_t next_id_ = 1; // of streams, of all enclaves
+    std::unique_ptr<net::Acceptor> acceptor_; // nullptr: it drains
+    std::uint64_t next_id_ = 1;               // of streams, of all enclaves
     std::unordered_map<std::uint64_t, ClientPtr> clients_;
     std::map<std::string, std::shared_ptr<Enclave>> enclaves_; // by endpoint
     std::function<void()> drained_;
