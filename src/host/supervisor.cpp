@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "host/log_limit.h"
 
 #include <algorithm>
 #include <csignal>
@@ -33,9 +34,12 @@ std::string status_text(int status) {
 } // namespace
 
 Supervisor::Supervisor(net::EventLoop& loop, SupervisorOptions options, SupervisorEvents events)
-    : loop_(loop), options_(options), events_(std::move(events)) {}
+    : loop_(loop), options_(options), events_(std::move(events)) {
+    log_timer_ = loop_.after(options_.log_look_ms, [this] { shorten_logs(); });
+}
 
 Supervisor::~Supervisor() {
+    loop_.cancel(log_timer_);
     if (stop_timer_set_)
         loop_.cancel(stop_timer_);
     if (done_timer_set_)
@@ -62,6 +66,13 @@ Status Supervisor::add(SupervisedChild child) {
         return started;
     }
     return {};
+}
+
+void Supervisor::shorten_logs() {
+    for (const auto& kept : kept_)
+        if (const std::string& file = kept->wanted.options.log_file; !file.empty())
+            (void)shorten_log(file, options_.log_limit);
+    log_timer_ = loop_.after(options_.log_look_ms, [this] { shorten_logs(); });
 }
 
 Status Supervisor::start(Kept& kept) {

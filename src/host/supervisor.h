@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps child processes running. A child that ends is started again after 100 ms, then 200 ms, and so on up
 // to 5 s; one that lived for 10 s starts over at 100 ms. Stopping is orderly: stage by stage, the highest
-// first, each with SIGTERM, a time limit and then SIGKILL. Everything happens on one event loop's thread.
+// first, each with SIGTERM, a time limit and then SIGKILL. Their log files stay short (log_limit.h).
+// Everything happens on one event loop's thread.
 //
 // No child outlives the supervisor (its destructor kills and reaps what runs) or the process (process.h).
 #pragma once
@@ -9,6 +10,7 @@
 #include "host/process.h"
 #include "net/event_loop.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -20,8 +22,10 @@ namespace redoubt::host {
 struct SupervisorOptions {
     int first_delay_ms = 100;
     int longest_delay_ms = 5'000;
-    int healthy_after_ms = 10'000; // a child that lived this long has no failures behind it
-    int stop_limit_ms = 5'000;     // a stage's, from SIGTERM to SIGKILL
+    int healthy_after_ms = 10'000;                 // a child that lived this long has no failures behind it
+    int stop_limit_ms = 5'000;                     // a stage's, from SIGTERM to SIGKILL
+    std::size_t log_limit = std::size_t{16} << 20; // of each child's log file, in bytes
+    int log_look_ms = 1'000;                       // how often its length is looked at
 };
 
 struct SupervisedChild {
@@ -62,6 +66,7 @@ class Supervisor {
     void ended(Kept& kept);
     void restart_later(Kept& kept, pid_t pid, int status);
     void stop_stage();
+    void shorten_logs(); // and again, every log_look_ms
 
     net::EventLoop& loop_;
     SupervisorOptions options_;
@@ -70,6 +75,7 @@ class Supervisor {
     std::function<void()> done_;
     net::EventLoop::TimerId stop_timer_ = 0;
     net::EventLoop::TimerId done_timer_ = 0;
+    net::EventLoop::TimerId log_timer_ = 0;
     int stage_ = 0;
     bool stopping_ = false;
     bool stop_timer_set_ = false;

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "process_support.h"
+#include "runner_support.h"
 
 #include <string>
 #include <vector>
@@ -54,6 +55,24 @@ class SupervisorTest : public testing::Test {
     std::vector<Exit> exits;
     std::function<void()> on_start, on_exit;
 };
+
+TEST_F(SupervisorTest, shortens_the_log_of_a_child_that_writes_much) {
+    const Folder folder;
+    const std::string file = folder.file("log");
+    Supervisor supervisor(loop, {.log_limit = 4096, .log_look_ms = 10}, recording());
+    auto options = shell("while :; do echo something to be read later; done");
+    options.log_file = file;
+    ASSERT_TRUE(supervisor.add({"talker", options, 0}));
+    std::function<void()> look = [&] {
+        if (access((file + ".1").c_str(), F_OK) == 0)
+            supervisor.stop([&] { loop.stop(); });
+        else
+            loop.after(5, look);
+    };
+    look();
+    loop.run();
+    EXPECT_EQ(folder.read("log.1").size(), 4096u);
+}
 
 TEST_F(SupervisorTest, restarts_a_killed_child_under_a_new_pid) {
     Supervisor supervisor(loop, {}, recording());
