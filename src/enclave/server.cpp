@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/worker_pool.h"
 #include "enclave/tls_streams.h"
+#include "net/acceptor.h"
 #include "net/event_loop.h"
 
 #include <algorithm>
@@ -318,9 +319,8 @@ void serve(Enclave& enclave, ServerOptions options, int stop_fd) {
 
         std::size_t next = 0;
         Loop& first = *loops[0];
-        first.events.add(options.listener.get(), EPOLLIN, [&](std::uint32_t) {
-            net::Fd fd(accept4(options.listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-            if (!fd || *shared.connections >= kMaxConnections)
+        net::Acceptor acceptor(first.events, std::move(options.listener), [&](net::Fd fd) {
+            if (*shared.connections >= kMaxConnections)
                 return;
             Loop& loop = *loops[next++ % loops.size()];
             auto connection = std::make_shared<Connection>(shared, loop, std::move(fd));
