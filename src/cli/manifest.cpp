@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// redoubt manifest init|check|digest|diff|kms-policy: the document that everything trusted hangs on, as its
+// redoubt manifest init|check|digest|diff: the document that everything trusted hangs on, as its
 // owners write, review and pin it. None of these talks to anybody.
 #include "trust/manifest.h"
 #include "base/json.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/kms_policy.h"
 #include "nitro/nsm.h"
-#include "trust/key_policy.h"
 #include "trust/manifest_review.h"
 
 #include <CLI/CLI.hpp>
@@ -18,9 +18,8 @@ namespace redoubt::cli {
 namespace {
 
 struct ManifestOptions {
-    std::string file, other, out, purpose = "vault", administrator, user, pcr0;
-    std::vector<std::string> kms_keys, reference_kms_keys, owners, principals, authorities, reference_keys,
-        also;
+    std::string file, other, out;
+    std::vector<std::string> kms_keys, reference_kms_keys, owners, principals, authorities, reference_keys;
     std::uint64_t min_epoch = 1;
     unsigned lease_seconds = 3600;
     bool require_policy = false, json = false;
@@ -194,46 +193,6 @@ Result<bool> diff(const ManifestOptions& options) {
     return changes.empty();
 }
 
-Result<crypto::Hash48> measurement(std::string_view text) {
-    crypto::Hash48 out;
-    if (!from_hex_exact(text, out))
-        return fail(Code::Usage, "a measurement is 96 hexadecimal digits", std::string(text));
-    if (out == crypto::Hash48{})
-        return fail(Code::Usage, "a measurement of zeros is a debug enclave's: it must never be pinned");
-    return out;
-}
-
-Status kms_policy(const ManifestOptions& options) {
-    REDOUBT_TRY(const auto manifest, load(options.file));
-    trust::KeyPolicyInput input;
-    input.purpose = options.purpose == "reference" ? trust::KmsPurpose::Reference : trust::KmsPurpose::Vault;
-    if (std::none_of(manifest.kms_keys.begin(), manifest.kms_keys.end(),
-                     [&](const auto& key) { return key.purpose == input.purpose; }))
-        return fail(Code::Usage, "the manifest has no KMS key with this purpose");
-    for (const auto& principal : {options.administrator, options.user})
-        if (!principal.starts_with("arn:") || principal.find('*') != std::string::npos)
-            return fail(Code::Usage, "a principal is the full ARN of a role, user or account root",
-                        principal);
-    if (options.administrator == options.user)
-        return fail(Code::Usage, "who administers the key must not use it: name two principals");
-    input.administrator = options.administrator;
-    input.user = options.user;
-    REDOUBT_TRY(const auto pcr0, measurement(options.pcr0));
-    input.pairs.push_back({pcr0, nitro::pcr_of(manifest.digest())});
-    for (const auto& pair : options.also) {
-        const std::size_t colon = pair.find(':');
-        if (colon == std::string::npos)
-            return fail(Code::Usage, "--also takes PCR0:PCR16", pair);
-        REDOUBT_TRY(const auto image, measurement(std::string_view(pair).substr(0, colon)));
-        REDOUBT_TRY(const auto other, measurement(std::string_view(pair).substr(colon + 1)));
-        input.pairs.push_back({image, other});
-    }
-    if (input.pairs.size() > 8)
-        return fail(Code::Usage, "at most 8 pairs of measurements fit a policy");
-    std::printf("%s\n", trust::render_key_policy(input).c_str());
-    return {};
-}
-
 } // namespace
 
 void add_manifest(CLI::App& app, Context& context) {
@@ -289,22 +248,7 @@ void add_manifest(CLI::App& app, Context& context) {
         context.exit_code = !same ? report(same.error(), o->json) : *same ? kExitOk : kExitFailed;
     });
 
-    auto* policy = manifest->add_subcommand(
-        "kms-policy", "the key policy that a KMS key of this manifest must have, as JSON");
-    file(policy);
-    policy->add_option("--purpose", o->purpose, "vault or reference")
-        ->check(CLI::IsMember({"vault", "reference"}));
-    policy->add_option("--pcr0", o->pcr0, "the image's measurement")->required();
-    policy->add_option("--also", o->also, "PCR0:PCR16 of another image or manifest, during a change")
-        ->allow_extra_args(false);
-    policy
-        ->add_option("--administrator", o->administrator,
-                     "principal ARN that manages the key and never uses it")
-        ->required();
-    policy->add_option("--user", o->user, "principal ARN of the host's role")->required();
-    policy->footer("Example: redoubt manifest kms-policy manifest.json --pcr0 … --administrator "
-                   "arn:aws:iam::111122223333:role/KeyAdmin --user arn:aws:iam::444455556666:role/Signer");
-    policy->callback([=] { finish(kms_policy(*o)); });
+    add_kms_policy(*manifest, context);
 }
 
 } // namespace redoubt::cli

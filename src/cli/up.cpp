@@ -281,8 +281,10 @@ class Up {
     Status pin(Cloud& cloud, const std::string& arn, trust::KmsPurpose purpose) {
         trust::KeyPolicyInput input;
         input.purpose = purpose;
-        input.administrator = "arn:aws:iam::" + options_.account + ":root";
-        input.user = "arn:aws:iam::" + options_.account + ":role/redoubt-instance";
+        input.administrators = {"arn:aws:iam::" + options_.account + ":root"};
+        input.users = {"arn:aws:iam::" + options_.account + ":role/redoubt-instance"};
+        if (purpose == trust::KmsPurpose::Reference)
+            input.encryptors = input.administrators; // on one machine there is one person
         input.pairs = {pair_};
         return cloud.put_key_policy(arn, trust::render_key_policy(input));
     }

@@ -76,10 +76,19 @@ Result<PolicyStatement> read_statement(const json::Value& value, std::size_t num
     if (const auto principal = value.get("Principal")) {
         if (principal->is_string()) {
             out.principals.emplace_back(principal->text());
-        } else if (const auto aws = principal->get("AWS")) {
-            REDOUBT_TRY(out.principals, strings(*aws));
+        } else if (principal->is_object()) {
+            for (const auto kind : *principal) {
+                REDOUBT_TRY(auto named, strings(kind));
+                auto& into = kind.name() == "AWS" ? out.principals : out.others;
+                into.insert(into.end(), named.begin(), named.end());
+            }
         }
     }
+    if (const auto resource = value.get("Resource")) {
+        REDOUBT_TRY(out.resources, strings(*resource));
+    }
+    out.not_principals = value.get("NotPrincipal").has_value();
+    out.not_resources = value.get("NotResource").has_value();
     if (const auto condition = value.get("Condition"))
         REDOUBT_CHECK(read_conditions(*condition, out.conditions));
     return out;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A key policy's statements, as far as the doctor looks at them.
+// A key policy's statements, as far as the doctor and the key policy's lint look at them.
 #pragma once
 
 #include "base/json.h"
@@ -20,6 +20,9 @@ struct PolicyStatement {
     bool allow = false;
     std::vector<std::string> actions, not_actions;
     std::vector<std::string> principals; // "*", ARNs, account numbers
+    std::vector<std::string> others;     // principals that are services, federated or canonical users
+    std::vector<std::string> resources;
+    bool not_principals = false, not_resources = false; // NotPrincipal, NotResource stand in it
     std::vector<PolicyCondition> conditions;
 
     bool covers(std::string_view action) const; // "kms:Decrypt"

@@ -79,8 +79,8 @@ class AttestedKms : public DevcloudTest {
 
     void pin(const std::vector<trust::MeasurementPair>& pairs) {
         trust::KeyPolicyInput input;
-        input.administrator = "arn:aws:iam::000000000000:root";
-        input.user = "arn:aws:iam::000000000000:role/redoubt-instance";
+        input.administrators = {"arn:aws:iam::000000000000:root"};
+        input.users = {"arn:aws:iam::000000000000:role/redoubt-instance"};
         input.pairs = pairs;
         put_policy(trust::render_key_policy(input));
     }
@@ -281,7 +281,10 @@ TEST_F(AttestedKms, gives_the_attested_operations_to_the_named_role_alone) {
         asked["Recipient"] = recipient(document());
         const auto answer = kms(operation, asked);
         EXPECT_EQ(answer.type(), "AccessDeniedException") << answer.text;
-        EXPECT_NE(answer.body.value("Message", "").find("because no resource-based policy allows"),
+        EXPECT_NE(answer.body.value("Message", "").find("explicit deny in a resource-based policy"),
+                  std::string::npos)
+            << answer.text;
+        EXPECT_NE(answer.body.value("RedoubtDetail", "").find("DenyUseByOthers denies: aws:PrincipalArn is"),
                   std::string::npos)
             << answer.text;
     }

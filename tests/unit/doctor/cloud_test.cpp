@@ -45,8 +45,8 @@ class CloudChecks : public ::testing::Test {
             if (policy_.status != 200)
                 return policy_;
             trust::KeyPolicyInput input;
-            input.administrator = "arn:aws:iam::000000000000:root";
-            input.user = "arn:aws:iam::000000000000:role/role";
+            input.administrators = {"arn:aws:iam::000000000000:root"};
+            input.users = {"arn:aws:iam::000000000000:role/role"};
             input.pairs = {pair_};
             return net::HttpResponse::json(
                 200, Json{{"Policy", trust::render_key_policy(input)}, {"PolicyName", "default"}}.dump());

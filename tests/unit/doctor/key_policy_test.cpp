@@ -24,8 +24,8 @@ Json rendered(trust::KmsPurpose purpose = trust::KmsPurpose::Vault,
               std::vector<trust::MeasurementPair> pairs = {pair_of(0xaa, 0xbb)}) {
     trust::KeyPolicyInput input;
     input.purpose = purpose;
-    input.administrator = "arn:aws:iam::000000000000:root";
-    input.user = kRole;
+    input.administrators = {"arn:aws:iam::000000000000:root"};
+    input.users = {kRole};
     input.pairs = std::move(pairs);
     return Json::parse(trust::render_key_policy(input));
 }

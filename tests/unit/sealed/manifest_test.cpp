@@ -148,8 +148,8 @@ TEST(OpenPolicy, its_literal_is_canonical) {
 
 TEST(KeyPolicy, has_one_allow_for_each_pair_and_denies_planting) {
     KeyPolicyInput input;
-    input.administrator = "arn:aws:iam::000000000000:root";
-    input.user = "arn:aws:iam::000000000000:role/host";
+    input.administrators = {"arn:aws:iam::000000000000:root"};
+    input.users = {"arn:aws:iam::000000000000:role/host"};
     input.pairs.resize(2);
     input.pairs[0].pcr0.fill(0x11);
     input.pairs[0].pcr16.fill(0x22);
