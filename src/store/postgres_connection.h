@@ -12,6 +12,7 @@
 #include <array>
 #include <charconv>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace redoubt::store::postgres {
@@ -97,8 +98,15 @@ class Connection {
         // Notices go nowhere: standard error is the log's.
         PQsetNoticeProcessor(
             handle_, [](void*, const char*) {}, nullptr);
-        // A server that acknowledges before the disk has it would lose keys.
+        // A server that acknowledges before the disk has it would lose keys. Amazon Aurora has no pages of
+        // its own on a disk: it acknowledges what its storage has in several zones, whatever the settings for
+        // disks say.
+        const Answer aurora = simple("SELECT to_regproc('pg_catalog.aurora_version') IS NOT NULL");
+        if (!aurora.good())
+            return failed();
         for (const auto* setting : {"fsync", "full_page_writes", "synchronous_commit"}) {
+            if (aurora.text() == "t" && setting != std::string_view("synchronous_commit"))
+                continue;
             const Answer answer = simple("SHOW " + std::string(setting));
             if (!answer.good())
                 return failed();

@@ -82,6 +82,33 @@ TEST_F(PostgresStore, a_server_that_may_lose_what_it_acknowledged_is_refused) {
     EXPECT_EQ(store.error().context, "synchronous_commit");
 }
 
+// Whether a target is refused, and for which setting, may change a moment after the server was told to.
+std::string refused_for(const std::string& target, const std::string& awaited) {
+    std::string context = "not opened yet";
+    for (int i = 0; i < 250 && context != awaited; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        const auto store = open_postgres_store(target);
+        context = store ? "" : store.error().context;
+    }
+    return context;
+}
+
+TEST_F(PostgresStore, settings_for_disks_matter_but_on_aurora_which_has_none) {
+    const std::string reload = "DO $$ BEGIN PERFORM pg_reload_conf(); END $$";
+    server().execute("ALTER SYSTEM SET full_page_writes = off");
+    server().execute(reload);
+    EXPECT_EQ(refused_for(target_, "full_page_writes"), "full_page_writes");
+    server().execute(
+        "SET allow_system_table_mods = on; "
+        "CREATE FUNCTION pg_catalog.aurora_version() RETURNS text LANGUAGE sql AS $$SELECT '16.1'$$");
+    EXPECT_EQ(refused_for(target_, ""), "");
+    server().execute("DROP FUNCTION pg_catalog.aurora_version");
+    EXPECT_EQ(refused_for(target_, "full_page_writes"), "full_page_writes");
+    server().execute("ALTER SYSTEM RESET full_page_writes");
+    server().execute(reload);
+    EXPECT_EQ(refused_for(target_, ""), "");
+}
+
 TEST_F(PostgresStore, refuses_other_schemas_and_a_password_on_the_command_line) {
     open_it();
     server().execute("UPDATE " + schema() + ".redoubt_store SET version = 4");
