@@ -113,7 +113,9 @@ Status Enclave::may_sign_raw(const OpenKey& key) const {
 
 Status Enclave::check_transaction(const OpenKey& key, const ethereum::ParsedTransaction& parsed) const {
     if (parsed.from && *parsed.from != key.address)
-        return fail(Code::InvalidField, "from is not the address of the key that the request names");
+        return fail(
+            Code::InvalidField,
+            "from is not the address that signs: that of the key, or of the one at the request's path");
     const std::uint64_t most = manifest()->limits.max_transaction_gas;
     if (most != 0 && parsed.transaction.gas > most)
         return fail(

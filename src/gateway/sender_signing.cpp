@@ -61,8 +61,8 @@ void Sender::Impl::fill(const AccountPtr& of, const JobPtr& job) {
         if (!found || !*found) {
             self->finish(job,
                          std::unexpected(refused_by(
-                             found ? Error{Code::UnknownKey, "no key here has the address in from, or it is "
-                                                             "disabled"}
+                             found ? Error{Code::UnknownKey, "No unlocked account matches the Sender: no key "
+                                                             "has the address in from, or it is disabled"}
                                    : std::move(found).error())));
             return self->pump(of);
         }

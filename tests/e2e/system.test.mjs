@@ -74,6 +74,17 @@ test("the rest of the AWS sample's surface answers as its clients expect", async
   assert.equal(made.status, 200);
   assert.match(made.body.address, /^0x[0-9a-fA-F]{40}$/);
   assert.ok(Buffer.from(made.body.encrypted_key, "base64").length > 100);
+  const signers = new Set();
+  for (let i = 0; i < 40; ++i) { // numbers with leading zeros among them
+    const hash = crypto.createHash("sha256").update(String(i)).digest("hex");
+    const signed = await system.json("POST", "/sign_hash", { hash: i % 2 ? "0x" + hash : hash, secret_id: ready.secret_id });
+    assert.deepEqual([signed.status, Object.keys(signed.body.signature)], [200, ["r", "s", "v"]]);
+    const { r, s, v } = signed.body.signature;
+    for (const number of [r, s]) assert.match(number, /^0x[0-9a-f]{64}$/);
+    assert.ok(v === 27 || v === 28);
+    signers.add(recoverAddress("0x" + hash, { r, s, v }));
+  }
+  assert.equal(signers.size, 1);
   const refusals = [
     ["/generate_key", {}, 400, "Missing 'key_id' field"],
     ["/generate_key", { key_id: ready.kms_key_arn }, 403],

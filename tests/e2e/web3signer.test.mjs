@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // web3signer's eth1 routes as its API document states them, against a real enclave.
 import assert from "node:assert/strict";
+import fs from "node:fs";
 import { after, before, test } from "node:test";
 import { Transaction, computeAddress, keccak256, recoverAddress, verifyMessage, verifyTypedData } from "ethers";
-import { until, up } from "./lib.mjs";
+import { anvil, request, until, up } from "./lib.mjs";
+import { ownGateway } from "./own_gateway.mjs";
 
 const other = "0x2c7536E3605D9C16a7a3D7b1898e529396a65c23";
 let system, raw, plain;
@@ -105,4 +107,93 @@ test("its JSON-RPC signs, with its codes and statuses", async () => {
   const unknown = JSON.parse((await call("eth_sign", [other, "0x00"])).body);
   assert.equal(unknown.error.code, -32000);
   assert.match(unknown.error.message, /^No unlocked account matches the Sender/);
+});
+
+test("what it drops of a transaction is signed or refused here", async () => {
+  const sign = async (more) => {
+    const { status, body } = await call("eth_signTransaction", [{ from: plain.address, to: other, nonce: "0x1", gas: "0x5208", value: "0x1", chainId: "0x539", ...more }]);
+    const { result, error } = JSON.parse(body);
+    return result ? Transaction.from(result) : [status, error.code, error.data.code];
+  };
+  const accessList = [{ address: other, storageKeys: ["0x" + "00".repeat(31) + "07"] }];
+  const listed = await sign({ type: "0x1", gasPrice: "0x3", accessList });
+  assert.deepEqual([listed.type, listed.chainId, listed.accessList], [1, 1337n, accessList]);
+  const authorization = JSON.parse((await call("eth_signAuthorization", [plain.address, { chainId: "0x539", address: other, nonce: "0x0" }])).body).result;
+  const delegating = await sign({ maxFeePerGas: "0x3", maxPriorityFeePerGas: "0x1", authorizationList: [authorization] });
+  assert.deepEqual([delegating.type, delegating.authorizationList.map(({ address }) => address)], [4, [other]]);
+  assert.deepEqual(await sign({ gasPrice: "0x3", privateFor: ["A1aVtMxLCUHmBVHXoZzzBgPbW/wj5axDpW9X8l91SGo="] }), [400, -32602, "unknown_field"]);
+});
+
+test("it sends with the nonces that were left out, and everything that it does not know goes to the node", async () => {
+  const node = await anvil(1337);
+  const gateway = await ownGateway(system, ["--node", `1337=${node.url}`]);
+  try {
+    const ask = async (method, params) => {
+      const answer = await request(gateway.ready, "POST", "/", JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }));
+      return { status: answer.status, ...JSON.parse(answer.body) };
+    };
+    const result = async (method, ...params) => {
+      const answer = await ask(method, params);
+      assert.deepEqual([answer.status, answer.error], [200, undefined], method);
+      return answer.result;
+    };
+    await result("anvil_setBalance", plain.address, "0x56bc75e2d63100000");
+    const sent = [];
+    for (let i = 0; i < 2; ++i) sent.push(await result("eth_sendTransaction", { from: plain.address, to: other, value: "0x5", gas: "0x5208", gasPrice: "0x77359400" }));
+    for (const [nonce, hash] of sent.entries()) {
+      const mined = await until("it is mined", () => result("eth_getTransactionReceipt", hash));
+      assert.deepEqual([mined.status, mined.from], ["0x1", plain.address.toLowerCase()]);
+      assert.equal(Number((await result("eth_getTransactionByHash", hash)).nonce), nonce);
+    }
+    assert.equal(BigInt(await result("eth_getBalance", other, "latest")), 10n);
+    assert.equal(await result("eth_chainId"), "0x539");
+    // The node's refusals are the node's, with the status of every answer that is none of the request's form.
+    const unknown = await ask("eth_noSuchMethod", []);
+    assert.deepEqual([unknown.status, unknown.error.code], [200, -32601]);
+    const stranger = await ask("eth_sendTransaction", [{ from: other, to: other, gas: "0x5208", gasPrice: "0x77359400" }]);
+    assert.deepEqual([stranger.status, stranger.error.code], [200, -32000]);
+    assert.match(stranger.error.message, /^No unlocked account matches the Sender/);
+  } finally {
+    await gateway.stop();
+    await node.stop();
+  }
+});
+
+test("a reload that fails says so, and harms nothing", async () => {
+  const certificate = `${system.folder}/tls/own.pem`;
+  fs.copyFileSync(`${system.folder}/tls/gateway.pem`, certificate);
+  const gateway = await ownGateway(system, ["--certificate", certificate], ["--certificate"]);
+  try {
+    fs.writeFileSync(certificate, "no certificate");
+    const reload = () => request(gateway.ready, "POST", "/reload", undefined, {});
+    assert.equal((await reload()).status, 202);
+    const told = await until("it is done", async () => {
+      const answer = JSON.parse((await request(gateway.ready, "GET", "/reload")).body);
+      return answer.status === "failed" && answer;
+    });
+    assert.ok(told.lastError.length > 0);
+    assert.equal((await request(gateway.ready, "GET", "/upcheck")).status, 200, "it serves with what it had");
+    fs.copyFileSync(`${system.folder}/tls/gateway.pem`, certificate);
+    assert.equal((await reload()).status, 202);
+    await until("the next one is well", async () => JSON.parse((await request(gateway.ready, "GET", "/reload")).body).status === "completed");
+  } finally {
+    await gateway.stop();
+  }
+});
+
+test("healthcheck is 503 while no enclave signs, and upcheck is not", async () => {
+  const pids = system.ready().pids.enclaves;
+  for (const pid of pids) process.kill(pid, "SIGSTOP");
+  try {
+    const down = await until("it says so", async () => {
+      const answer = await get("/healthcheck");
+      return answer.status === 503 && answer;
+    }, 20_000);
+    const { status, outcome, checks } = JSON.parse(down.body);
+    assert.deepEqual([status, outcome, checks.find(({ id }) => id === "enclave-check").status], ["DOWN", "DOWN", "DOWN"]);
+    assert.equal((await get("/upcheck")).body, "OK");
+  } finally {
+    for (const pid of pids) process.kill(pid, "SIGCONT");
+  }
+  await until("it is up again", async () => (await get("/healthcheck")).status === 200, 20_000);
 });

@@ -110,6 +110,7 @@ test("every answer is one that is documented for its route", async (t) => {
     let body = values.body(each);
     if (each.id === "signAuthorization") delete body.any_chain;
     else if (each.id !== "changePolicy") delete body.authorization; // the manifest names no owners who could authorise anything
+    if (body.path !== undefined) delete body.transaction?.from; // it is not the root key's address that signs
     if (each.id === "derive" && body.count !== undefined) body.count = Math.min(body.count, 5);
     if (each.id === "derive" && body.first !== undefined && body.first > 2 ** 31 - 10) body.first = 2 ** 31 - 10;
     if (kind === "valid") return JSON.stringify(body);

@@ -268,11 +268,24 @@ TEST(Signing, an_hd_key_signs_for_any_path_and_its_addresses_are_attested) {
     Key plain;
     EXPECT_EQ(code(plain.ask("sign-message", R"({"text":"m","path":"m/0"})")), "invalid_field");
     EXPECT_EQ(code(plain.ask("derive", R"({"path":"m/0"})")), "invalid_field");
-    const auto path_from = key.ask(
-        "sign-transaction",
-        R"({"path":"m/1","transaction":{"chainId":1,"nonce":0,"gas":21000,"gasPrice":1,"to":"0x2c7536E3605D9C16a7a3D7b1898e529396a65c23","from":")" +
-            key.made.address + R"("}})");
-    EXPECT_EQ(code(path_from), "invalid_field") << "from is compared with the derived key's address";
+}
+
+TEST(Signing, a_transactions_from_is_the_address_at_the_requests_path) {
+    Key key(R"({"hd":true})");
+    const auto derived =
+        member(key.ask("sign-message", R"({"text":"m","path":"m/2147483647h/1"})"), "address");
+    ASSERT_NE(derived, key.made.address);
+    // No gas, and the largest integer that every reader of JSON numbers holds: a transaction all the same.
+    const auto sign = [&](const std::string& more) {
+        return key.ask(
+            "sign-transaction",
+            R"({"path":"m/2147483647h/1","transaction":{"chainId":9007199254740991,"nonce":"0","maxFeePerGas":"199816119263","maxPriorityFeePerGas":"0","gasLimit":"0","to":"0x2c7536E3605D9C16a7a3D7b1898e529396a65c23")" +
+                more + "}}");
+    };
+    const auto unnamed = sign("");
+    ASSERT_EQ(unnamed.status, 200) << unnamed.body;
+    EXPECT_EQ(sign(R"(,"from":")" + derived + '"').body, unnamed.body);
+    EXPECT_EQ(code(sign(R"(,"from":")" + key.made.address + '"')), "invalid_field");
 }
 
 } // namespace

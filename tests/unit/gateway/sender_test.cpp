@@ -339,7 +339,10 @@ TEST_F(Sending, lists_by_state_and_account_page_by_page) {
 TEST_F(Sending, refuses_what_has_no_key_no_chain_or_no_node) {
     const std::string other = R"({"transaction":{"to":"0x00000000000000000000000000000000000000aa",)"
                               R"("from":"0x00000000000000000000000000000000000000bb"}})";
-    EXPECT_EQ(world.request("POST", "/v1/transactions", other).status, 404);
+    const auto stranger = world.request("POST", "/v1/transactions", other);
+    EXPECT_EQ(stranger.status, 404);
+    EXPECT_TRUE(field(stranger, "error").starts_with("No unlocked account matches the Sender"))
+        << "what web3signer's clients look for; JSON-RPC passes it on: " << text(stranger);
     EXPECT_EQ(field(world.request("POST", "/v1/transactions", world.body(R"("chainId":5)")), "code"),
               "not_found");
     EXPECT_EQ(world.request("POST", "/v1/transactions", R"({"transaction":{}})").status, 400);
