@@ -2,7 +2,7 @@
 # The front door. Each target says what it does in `make help`; the work is done by tools/, CMake and CTest.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build demo test test-long test-enclave eif bench format lint clean
+.PHONY: help deps build demo test test-long test-enclave eif package container bench format lint clean
 SHELL := /bin/bash
 
 JOBS := $(shell nproc)
@@ -27,6 +27,9 @@ test: deps build ## unit, conformance and short end-to-end tests
 test-long: deps build ## load, kill, chaos and long fuzz runs (an hour or more)
 	@tools/deps.sh test
 	@tools/deps.sh browser
+	@tools/deps.sh clients
+	@tools/deps.sh deploy
+	@tools/deps.sh package
 	@ctest --test-dir build/release --output-on-failure --no-tests=error -C long -L '^long$$'
 
 eif: deps ## build/image: redoubt.eif and redoubt-dev.eif (KERNEL=FILE: another kernel; INPUTS=ARCHIVE: without a network)
@@ -35,6 +38,14 @@ eif: deps ## build/image: redoubt.eif and redoubt-dev.eif (KERNEL=FILE: another 
 test-enclave: deps build ## boot the image in a virtual machine and run its tests
 	@tools/deps.sh test
 	@tests/e2e/enclave/run.sh
+
+package: build ## build/package: .deb and .rpm of the host's side, and of the image where there is one
+	@tools/deps.sh package
+	@deploy/package/build.sh
+
+container: build ## build/package: the host's side as a container's image, made without a registry
+	@tools/deps.sh package
+	@deploy/container/build.sh
 
 bench: deps build ## signatures a second and latency, beside raw libsecp256k1
 	@bench/run.sh

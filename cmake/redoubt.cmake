@@ -28,6 +28,15 @@ if(REDOUBT_FUZZ)
   target_compile_options(redoubt_settings INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
+# Builds for tests alone read the headers that most files include once, which is a quarter of their time. The release build does
+# not, so that each file includes what it uses.
+if(REDOUBT_SANITIZE)
+  add_library(redoubt_precompiled STATIC ${CMAKE_SOURCE_DIR}/cmake/precompiled.cpp)
+  target_link_libraries(redoubt_precompiled PRIVATE redoubt_settings)
+  target_precompile_headers(redoubt_precompiled PRIVATE <algorithm> <chrono> <expected> <functional> <map> <memory> <optional> <set> <string>
+    <string_view> <unordered_map> <vector> ${CMAKE_SOURCE_DIR}/src/base/json.h)
+endif()
+
 # redoubt_floor(NAME [FLOORS f…] [LIBS l…] [EXCLUDE file…]): a static library of src/NAME/*.cpp. FLOORS are the floors it stands
 # on; nothing else of the project may be included from it (tests/lint/floors.sh checks that).
 function(redoubt_floor name)
@@ -42,6 +51,9 @@ function(redoubt_floor name)
   else()
     add_library(redoubt_${name} STATIC ${sources})
     set(scope PUBLIC)
+  endif()
+  if(REDOUBT_SANITIZE AND sources AND NOT name STREQUAL "devcloud") # which has one of its own
+    target_precompile_headers(redoubt_${name} REUSE_FROM redoubt_precompiled)
   endif()
   target_link_libraries(redoubt_${name} ${scope} redoubt_settings ${F_LIBS})
   foreach(floor ${F_FLOORS})

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# tools/deps.sh [build|test|browser|clients|promtool|lint|fuzz]: installs what building and the demo (the default), testing, linting or fuzzing needs and
+# tools/deps.sh [build|test|browser|clients|deploy|package|promtool|lint|fuzz]: installs what building and the demo (the default), testing, linting or fuzzing needs and
 # what is missing: Debian packages by apt-get, a Node.js of at least version 20, and npm packages.
 # Where nothing is missing it changes nothing and asks no network.
 set -euo pipefail
@@ -53,15 +53,17 @@ case ${1:-build} in
   build) ;;
   test) install_packages test postgresql openssl; exit ;; # the server that store_tests starts for itself
   promtool) install_packages promtool prometheus; exit ;; # brings a service, so only who asks for it gets it
-  clients) npm_packages clients tests/e2e/long/clients; exit ;; # other projects' clients, half a gigabyte
+  clients) npm_packages clients tests/e2e/long/clients; exit ;; # other projects' clients, 134 MB
+  deploy) npm_packages deploy deploy/cdk; exit ;; # the deployment on AWS, synthesised and tested
+  package) install_packages package patchelf rpm rpm2cpio cpio mmdebstrap shellcheck skopeo binutils; exit ;; # makes packages and tests them
   browser) install_packages browser chromium; exit ;; # runs sdk/js
   lint) install_packages lint clang-tidy-19 clang-format; exit ;;
   fuzz) install_packages fuzz clang-19 libclang-rt-19-dev; exit ;;
-  *) echo "usage: tools/deps.sh [build|test|browser|clients|promtool|lint|fuzz]" >&2; exit 2 ;;
+  *) echo "usage: tools/deps.sh [build|test|browser|clients|deploy|package|promtool|lint|fuzz]" >&2; exit 2 ;;
 esac
 
 packages=(g++ cmake ninja-build make pkg-config libssl-dev libsecp256k1-dev libsqlite3-dev libpq-dev prometheus-cpp-dev libcli11-dev nlohmann-json3-dev
-  libyaml-cpp-dev libgtest-dev zlib1g-dev ccache git curl ca-certificates clang-format valgrind awscli)
+  libyaml-cpp-dev libgtest-dev zlib1g-dev ccache git curl ca-certificates clang-format valgrind awscli sqlite3)
 found=$(node_major node || true)
 [ "${found:-0}" -ge 18 ] || packages+=(nodejs)
 command -v npm >/dev/null || packages+=(npm)
@@ -82,7 +84,7 @@ else
 fi
 
 locks=()
-[ ! -d tests/e2e ] || mapfile -t locks < <(find tests/e2e \( -name node_modules -o -path tests/e2e/long/clients \) -prune -o -name package-lock.json -print | sort)
+[ ! -d tests/e2e ] || mapfile -t locks < <(find tests/e2e deploy/lambda deploy/rollout \( -name node_modules -o -path tests/e2e/long/clients \) -prune -o -name package-lock.json -print | sort)
 if [ ${#locks[@]} -eq 0 ]; then
   say 3/4 "npm packages: none needed"
 fi

@@ -69,5 +69,27 @@ done
 : >"$map"; expect 1 "an empty map" "$here/link_map.sh" "$map"
 expect 1 "no map" "$here/link_map.sh" "$work/none.map"
 
+image=$work/image-tree
+copies() { # LINE…: of the image's programs
+  rm -rf "$image"
+  mkdir -p "$image"/{image,src/enclave,docs}
+  # shellcheck disable=SC2016 # the script's own words
+  printf 'tar -C "$source_folder" -cf - CMakeLists.txt src image | tar -C out -xf -\ncmake -DREDOUBT_TESTS=OFF\n' >"$image/image/build-programs.sh"
+  cat >"$image/CMakeLists.txt" <<'LIST'
+cmake_minimum_required(VERSION 3.25)
+project(image LANGUAGES CXX)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+add_subdirectory(src)
+LIST
+  { echo 'add_executable(redoubt-enclave enclave/main.cpp)'; printf '%s\n' "$@"; } >"$image/src/CMakeLists.txt"
+  echo 'int main() {}' >"$image/src/enclave/main.cpp"
+  echo 'int other;' >"$image/docs/other.cpp"
+}
+copies; expect 0 "an image of what is copied" "$here/image_sources.sh" "$image"
+copies 'target_sources(redoubt-enclave PRIVATE ../docs/other.cpp)'; expect 1 "a source that is not copied" "$here/image_sources.sh" "$image"
+copies 'add_custom_command(OUTPUT made.cpp COMMAND cp ../docs/other.cpp made.cpp DEPENDS ../docs/other.cpp)' 'target_sources(redoubt-enclave PRIVATE made.cpp)'
+expect 1 "a source made of one that is not copied" "$here/image_sources.sh" "$image"
+copies; sed -i 's/-cf -/-c -f -/' "$image/image/build-programs.sh"; expect 1 "a list that cannot be read" "$here/image_sources.sh" "$image"
+
 echo "self_test: $failures checks failed to see what they are for"
 [ "$failures" -eq 0 ]

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "${1:-$(dirname "$0")/../..}"
 
-mapfile -d '' files < <(find . \( -path ./.git -o -path ./build -o -name node_modules \) -prune -o -type f \
+mapfile -d '' files < <(find . \( -path ./.git -o -path ./build -o -path ./deploy/cdk/build -o -name node_modules \) -prune -o -type f \
   \( -name '*.cpp' -o -name '*.h' -o -name '*.sh' -o -name '*.mjs' -o -name '*.js' -o -name '*.ts' -o -name '*.cmake' \
   -o -name CMakeLists.txt -o -name Makefile -o -path './tools/*' -o -path './.ci/*' \) \
   ! -name '*.json' ! -name '*.md' -print0)
