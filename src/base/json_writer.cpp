@@ -83,10 +83,24 @@ Writer& Writer::raw(std::string_view json) {
     return *this;
 }
 
+namespace {
+
+constexpr bool stands_for_itself(char c) noexcept {
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+} // namespace
+
 void append_escaped(std::string& out, std::string_view text) {
     static constexpr char kHex[] = "0123456789abcdef";
     out.push_back('"');
     for (std::size_t at = 0; at < text.size();) {
+        std::size_t end = at; // most text stands for itself
+        while (end < text.size() && stands_for_itself(text[end]))
+            ++end;
+        out += text.substr(at, end - at);
+        if ((at = end) == text.size())
+            break;
         const char c = text[at];
         const std::size_t length = utf8_length(text, at);
         if (length == 0)

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -101,6 +102,7 @@ void EnclaveLink::read() {
             return down("the enclave sent a reply that cannot be read, or to no request");
         const Callback callback = std::move(found->second);
         waiting_.erase(found);
+        come_to_ = std::max(come_to_, (*frame)->id);
         callback(std::move(reply));
     }
 }
@@ -174,6 +176,7 @@ void EnclaveLink::down(FixedText why) {
     timer_set_ = true;
     timer_ = loop_.after(kRetryMs, [self = shared_from_this()] { self->connect(); });
     auto waiting = std::exchange(waiting_, {});
+    come_to_ = next_id_ - 1;
     if (was_open)
         events_.closed();
     for (auto& [id, callback] : waiting)

@@ -32,6 +32,9 @@ class EnclaveLink : public std::enable_shared_from_this<EnclaveLink> {
     const net::Endpoint& endpoint() const noexcept { return endpoint_; }
     bool open() const noexcept { return state_ == State::Open; }
     std::size_t outstanding() const noexcept { return waiting_.size(); }
+    // Of those the ones that the enclave has not come to, as far as can be told: it takes frames in the order
+    // in which they were sent, so whatever was sent before one that is answered waits for something else.
+    std::size_t queued() const noexcept { return static_cast<std::size_t>(next_id_ - 1 - come_to_); }
 
     // Keeps trying until stop(): at once, then every kRetryMs.
     void start();
@@ -72,6 +75,7 @@ class EnclaveLink : public std::enable_shared_from_this<EnclaveLink> {
     std::size_t sent_ = 0;
     bool flush_deferred_ = false;
     std::uint64_t next_id_ = 1;
+    std::uint64_t come_to_ = 0; // the highest id that was answered
     std::unordered_map<std::uint64_t, Callback> waiting_;
     std::int64_t heard_at_ = 0;
     net::EventLoop::TimerId timer_ = 0;

@@ -85,8 +85,7 @@ void EnclavePool::start() {
     for (const auto& member : members_)
         member->link->start();
     timer_ = loop_.after(kProbeMs, [this] { watch(); });
-    if (setup_.short_queues)
-        measure_timer_ = loop_.after(QueueBound::kEveryMs, [this] { measure(); });
+    measure_timer_ = loop_.after(QueueBound::kEveryMs, [this] { measure(); });
 }
 
 void EnclavePool::stop() {
@@ -391,14 +390,13 @@ void EnclavePool::watch() {
 }
 
 Result<std::shared_ptr<EnclaveLink>> EnclavePool::pick() const {
-    const Member* best = nullptr;
+    Member* best = nullptr;
     for (const auto& member : members_) {
         if (!member->manifest_taken || member->service == Service::Retired)
             continue;
         // One with its vaults open comes before one without, whatever waits there.
         const auto rank = [](const Member& m) { return m.vaults_open ? 2 : m.open.empty() ? 0 : 1; };
         // One that is slow, and so full with few, must not hide that another has room.
-        const auto full = [this](const Member& m) { return m.link->outstanding() >= most_at(m); };
         const auto worse = [&](const Member& a, const Member& b) {
             if (rank(a) != rank(b))
                 return rank(a) < rank(b);
@@ -409,8 +407,13 @@ Result<std::shared_ptr<EnclaveLink>> EnclavePool::pick() const {
     }
     if (best == nullptr)
         return fail(Code::EnclaveUnavailable, "no enclave is able to sign; try again in a second");
-    if (best->link->outstanding() >= most_at(*best))
+    if (full(*best)) { // and so are all that are as good
+        for (const auto& member : members_)
+            if (member->manifest_taken && member->service != Service::Retired && full(*member))
+                turned_away(*member);
         return fail(Code::Overloaded, "too many requests are waiting; try again in a second");
+    }
+    best->queue.let_in();
     return best->link;
 }
 

@@ -22,7 +22,6 @@ class EnclavePool {
         std::string manifest;      // its bytes, for enclaves that have none
         bool create_vault = false; // when the store has none
         std::size_t max_outstanding = 4096;
-        bool short_queues = false;      // refuse what an enclave does not begin soon (queue_bound.h)
         ReceiptLog* receipts = nullptr; // outlives the pool; nullptr: receipts are not kept
         // Of enclaves that leave. How long they serve at most until those that are named can:
         std::int64_t hand_over_ms = 60'000;
@@ -56,7 +55,7 @@ class EnclavePool {
     // All that pick() chooses from, however much waits there: for what stays with one enclave.
     std::vector<std::shared_ptr<EnclaveLink>> usable() const;
     // Whether one of these may get a further request, as pick() has it: no more wait there than it answers
-    // soon (queue_bound.h).
+    // soon (queue_bound.h). Whoever asks sends the request, or refuses it.
     bool has_room(const EnclaveLink& link) const noexcept;
     // The one that goes by this tag, as challenges, sessions and counters name it: 16 hex digits. nullptr: it
     // is not there.
@@ -127,7 +126,8 @@ class EnclavePool {
         std::optional<std::uint64_t> discarded;    // receipts up to here, where no log is kept
         std::int64_t pause_ms = 0, not_before = 0; // for the next attempt to open vaults
         std::int64_t manifest_again_at = 0;
-        QueueBound queue;                // for requests outstanding (enclave_queue.cpp)
+        QueueBound queue;                // for requests that wait there (enclave_queue.cpp)
+        bool crowded = false;            // as the log was told
         std::int64_t measured_at_us = 0; // a probe is under way that tells how long they wait; 0: none
         std::size_t measured_behind = 0; // requests
     };
@@ -148,7 +148,8 @@ class EnclavePool {
     void vaults_done(Member& member, const Status& status);
     void watch();
     void measure();
-    std::size_t most_at(const Member& member) const noexcept;
+    bool full(const Member& member) const noexcept;
+    void turned_away(Member& member) const noexcept;
 
     net::EventLoop& loop_;
     WorkerPool& store_workers_;

@@ -1,20 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 // The pool keeps the queue at each enclave short: queue_bound.h.
+#include "base/log.h"
 #include "gateway/enclave_pool.h"
-
-#include <algorithm>
 
 namespace redoubt::gateway {
 
-std::size_t EnclavePool::most_at(const Member& member) const noexcept {
-    return std::min(setup_.max_outstanding, member.queue.limit());
+bool EnclavePool::full(const Member& member) const noexcept {
+    return member.link->outstanding() >= setup_.max_outstanding ||
+           member.link->queued() >= member.queue.limit();
 }
 
 bool EnclavePool::has_room(const EnclaveLink& link) const noexcept {
-    for (const auto& member : members_)
-        if (member->link.get() == &link)
-            return link.outstanding() < most_at(*member);
+    for (const auto& member : members_) {
+        if (member->link.get() != &link)
+            continue;
+        if (full(*member)) {
+            turned_away(*member);
+            return false;
+        }
+        member->queue.let_in();
+        return true;
+    }
     return true;
+}
+
+// What waits for KMS may be too much as well, but crowds nobody.
+void EnclavePool::turned_away(Member& member) const noexcept {
+    if (member.link->queued() >= member.queue.limit())
+        member.queue.turned_away(monotonic_us());
 }
 
 void EnclavePool::measure() {
@@ -23,25 +36,32 @@ void EnclavePool::measure() {
     for (const auto& member : members_) {
         if (!member->link->open() || !member->manifest_taken)
             continue;
+        member->queue.look(now);
+        if (member->queue.crowded() != member->crowded) {
+            member->crowded = member->queue.crowded();
+            log(member->crowded ? LogLevel::Warning : LogLevel::Info,
+                member->crowded ? "more comes than an enclave can do; the rest is refused"
+                                : "an enclave can do what comes again",
+                {{"enclave", member->name}});
+        }
         if (member->measured_at_us != 0) { // if it is late already, that is known before it is answered
-            member->queue.waits(member->measured_behind, now - member->measured_at_us, now);
+            member->queue.waits(member->measured_behind, now - member->measured_at_us);
             continue;
         }
-        const std::size_t outstanding = member->link->outstanding();
-        if (!member->queue.matters(outstanding))
+        const std::size_t ahead = member->link->queued();
+        if (!member->queue.matters(ahead))
             continue;
         member->measured_at_us = now;
-        member->measured_behind = outstanding;
+        member->measured_behind = ahead;
         member->link->send(
             wire::Kind::Probe, [](Bytes&) {},
-            [weak = member->weak_from_this(), now, outstanding](const Result<wire::Reply>& reply) {
+            [weak = member->weak_from_this(), now, ahead](const Result<wire::Reply>& reply) {
                 const auto kept = weak.lock();
                 if (!kept || kept->measured_at_us != now)
                     return;
                 kept->measured_at_us = 0;
-                const std::int64_t then = monotonic_us();
                 if (reply)
-                    kept->queue.probed(outstanding, then - now, then);
+                    kept->queue.probed(ahead, monotonic_us() - now);
             });
     }
 }

@@ -29,7 +29,7 @@ std::map<int, int> storm(const RunningGateway& gateway, int clients, std::int64_
     return out;
 }
 
-TEST(Overload, what_an_enclave_does_not_answer_soon_is_refused_though_there_is_room) {
+TEST(Overload, more_than_a_burst_is_refused_at_once_and_the_rest_is_answered) {
     Folder folder;
     FakeCloud cloud;
     FakeEnclave enclave(folder.file("e"), [](Kind kind, ByteView) -> std::optional<wire::Reply> {
@@ -38,10 +38,9 @@ TEST(Overload, what_an_enclave_does_not_answer_soon_is_refused_though_there_is_r
         std::this_thread::sleep_for(std::chrono::milliseconds(8)); // one after the other
         return json_reply(200, "{}");
     });
-    RunningGateway gateway(folder, cloud, {folder.file("e")},
-                           [](gateway::Options& options) { options.short_queues = true; });
+    RunningGateway gateway(folder, cloud, {folder.file("e")});
     ASSERT_TRUE(gateway.ready());
-    auto statuses = storm(gateway, 64, monotonic_ms() + 6'000);
+    auto statuses = storm(gateway, 96, monotonic_ms() + 6'000);
     EXPECT_GT(statuses[200], 50);
     EXPECT_GT(statuses[503], 50);
     EXPECT_EQ(statuses.size(), 2u) << "nothing else";
@@ -58,14 +57,45 @@ TEST(Overload, requests_that_wait_for_something_else_are_no_queue) {
         ++held;
         return std::nullopt; // it waits for KMS, and the enclave goes on with others
     });
-    RunningGateway gateway(folder, cloud, {folder.file("e")}, [](gateway::Options& options) {
-        options.short_queues = true;
-        options.request_deadline_ms = 1'500;
-    });
+    RunningGateway gateway(folder, cloud, {folder.file("e")},
+                           [](gateway::Options& options) { options.request_deadline_ms = 1'500; });
     ASSERT_TRUE(gateway.ready());
     auto statuses = storm(gateway, 64, 0);
     EXPECT_EQ(statuses, (std::map<int, int>{{504, 64}}));
     EXPECT_EQ(held, 64);
+}
+
+TEST(Overload, requests_that_wait_for_something_else_take_no_place_from_others) {
+    Folder folder;
+    FakeCloud cloud;
+    std::atomic<int> held{0};
+    FakeEnclave enclave(folder.file("e"), [&](Kind kind, ByteView payload) -> std::optional<wire::Reply> {
+        if (kind != Kind::Request)
+            return working(kind);
+        if (wire::decode_request(payload)->path == "/v1/vaults") {
+            ++held;
+            return std::nullopt;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(4));
+        return json_reply(200, "{}");
+    });
+    RunningGateway gateway(folder, cloud, {folder.file("e")},
+                           [](gateway::Options& options) { options.request_deadline_ms = 3'000; });
+    ASSERT_TRUE(gateway.ready());
+    (void)storm(gateway, 32, monotonic_ms() + 500); // how long a request takes is known now: 64 may wait
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 100; ++i)
+        threads.emplace_back([&gateway, i] {
+            std::this_thread::sleep_for(std::chrono::milliseconds(10 * i));
+            EXPECT_EQ(gateway.send("POST", "/v1/vaults", "{}")->status, 504);
+        });
+    const auto until = monotonic_ms() + 2'000;
+    while (held < 100 && monotonic_ms() < until)
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    EXPECT_EQ(held, 100);
+    EXPECT_EQ(gateway.send("POST", "/v1/keys", "{}")->status, 200);
+    for (auto& thread : threads)
+        thread.join();
 }
 
 TEST(Deadline, how_long_a_client_waits_goes_along_to_the_enclave_and_ends_the_request) {
