@@ -33,8 +33,8 @@ install_packages() { # STEP PACKAGE…
     exit 1
   fi
   export DEBIAN_FRONTEND=noninteractive
-  apt-get -q update </dev/null || echo "tools/deps.sh: apt-get update failed; going on with the lists there are" >&2
-  apt-get -q -y --no-install-recommends install "${wanted[@]}" </dev/null
+  apt-get -q -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 update </dev/null || echo "tools/deps.sh: apt-get update failed; going on with the lists there are" >&2
+  apt-get -q -y -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 --no-install-recommends install "${wanted[@]}" </dev/null
 }
 
 # npm writes node_modules/.package-lock.json last: it tells a whole installation from one cut short.
@@ -55,7 +55,7 @@ case ${1:-build} in
   promtool) install_packages promtool prometheus; exit ;; # brings a service, so only who asks for it gets it
   clients) npm_packages clients tests/e2e/long/clients; exit ;; # other projects' clients, 134 MB
   deploy) npm_packages deploy deploy/cdk; exit ;; # the deployment on AWS, synthesised and tested
-  package) install_packages package patchelf rpm rpm2cpio cpio mmdebstrap shellcheck skopeo binutils; exit ;; # makes packages and tests them
+  package) install_packages package iproute2 systemd patchelf rpm rpm2cpio cpio mmdebstrap shellcheck skopeo binutils; exit ;; # makes packages and tests them
   browser) install_packages browser chromium; exit ;; # runs sdk/js
   lint) install_packages lint clang-tidy-19 clang-format; exit ;;
   fuzz) install_packages fuzz clang-19 libclang-rt-19-dev; exit ;;

@@ -112,6 +112,7 @@ void EnclavePool::closed(Member& member) {
     member.chain = {};
     member.asking_receipts = false;
     member.measured_at_us = 0;
+    member.queue = QueueBound(); // the next one may be quicker
     member.discarded.reset();
 }
 
@@ -389,7 +390,7 @@ void EnclavePool::watch() {
     }
 }
 
-Result<std::shared_ptr<EnclaveLink>> EnclavePool::pick() const {
+Result<std::shared_ptr<EnclaveLink>> EnclavePool::pick(bool again) const {
     Member* best = nullptr;
     for (const auto& member : members_) {
         if (!member->manifest_taken || member->service == Service::Retired)
@@ -407,9 +408,14 @@ Result<std::shared_ptr<EnclaveLink>> EnclavePool::pick() const {
     }
     if (best == nullptr)
         return fail(Code::EnclaveUnavailable, "no enclave is able to sign; try again in a second");
-    if (full(*best)) { // and so are all that are as good
+    if (again && best->link->outstanding() < setup_.max_outstanding) {
+        best->queue.let_in();
+        return best->link;
+    }
+    if (full(*best)) { // and so are all that are as good: they are crowded, and one has refused a request
         for (const auto& member : members_)
-            if (member->manifest_taken && member->service != Service::Retired && full(*member))
+            if (member.get() == best || (member->manifest_taken && member->service != Service::Retired &&
+                                         !member->queue.crowded() && full(*member)))
                 turned_away(*member);
         return fail(Code::Overloaded, "too many requests are waiting; try again in a second");
     }

@@ -51,12 +51,14 @@ class EnclavePool {
     void give_credentials(EnclaveLink& link, std::function<void(Status)> done);
 
     // The usable enclave with the fewest requests outstanding. Errors: EnclaveUnavailable, Overloaded.
-    Result<std::shared_ptr<EnclaveLink>> pick() const;
+    // `again`: for a request that was let in before, and whose enclave was lost; it is not refused for those
+    // that wait.
+    Result<std::shared_ptr<EnclaveLink>> pick(bool again = false) const;
     // All that pick() chooses from, however much waits there: for what stays with one enclave.
     std::vector<std::shared_ptr<EnclaveLink>> usable() const;
     // Whether one of these may get a further request, as pick() has it: no more wait there than it answers
     // soon (queue_bound.h). Whoever asks sends the request, or refuses it.
-    bool has_room(const EnclaveLink& link) const noexcept;
+    bool has_room(const EnclaveLink& link, bool again = false) const noexcept;
     // The one that goes by this tag, as challenges, sessions and counters name it: 16 hex digits. nullptr: it
     // is not there.
     std::shared_ptr<EnclaveLink> tagged(std::string_view tag) const;
@@ -166,6 +168,8 @@ class EnclavePool {
     std::vector<std::shared_ptr<Member>> members_; // changes in set_endpoints and at watch's beginning
     bool creating_vault_ = false;
     net::EventLoop::TimerId timer_ = 0, measure_timer_ = 0;
+    std::int64_t looked_at_us_ = 0; // when the queues were looked at last
+    static constexpr std::int64_t kLateLookUs = 50'000;
     bool running_ = false;
     struct Alive {};
     std::shared_ptr<Alive> alive_ = std::make_shared<Alive>();

@@ -10,11 +10,11 @@ bool EnclavePool::full(const Member& member) const noexcept {
            member.link->queued() >= member.queue.limit();
 }
 
-bool EnclavePool::has_room(const EnclaveLink& link) const noexcept {
+bool EnclavePool::has_room(const EnclaveLink& link, bool again) const noexcept {
     for (const auto& member : members_) {
         if (member->link.get() != &link)
             continue;
-        if (full(*member)) {
+        if (again ? link.outstanding() >= setup_.max_outstanding : full(*member)) {
             turned_away(*member);
             return false;
         }
@@ -33,10 +33,15 @@ void EnclavePool::turned_away(Member& member) const noexcept {
 void EnclavePool::measure() {
     measure_timer_ = loop_.after(QueueBound::kEveryMs, [this] { measure(); });
     const std::int64_t now = monotonic_us();
+    // Where this loop itself was held up, a probe's answer may have waited here: it tells nothing.
+    const bool late = looked_at_us_ != 0 && now - looked_at_us_ > kLateLookUs;
+    looked_at_us_ = now;
     for (const auto& member : members_) {
+        if (late)
+            member->measured_at_us = 0;
         if (!member->link->open() || !member->manifest_taken)
             continue;
-        member->queue.look(now);
+        member->queue.look(now, member->link->queued());
         if (member->queue.crowded() != member->crowded) {
             member->crowded = member->queue.crowded();
             log(member->crowded ? LogLevel::Warning : LogLevel::Info,

@@ -10,8 +10,9 @@
 //   crowded  kFew: enough that it is never idle, and not many more than wait now and then anyway. (Where
 //            clients who know nothing of each other ask for 70 % of what can be done, and all requests take
 //            the enclave as long, one in a hundred is answered after 7.6 times as long as that: an M/D/1
-//            queue.) It is calm again when fewer than one in kFewRefused had to be refused for a while. Who
-//            is crowded again within the time that it was, stays so for twice as long, at most kLongestUs.
+//            queue.) It is calm again when fewer than one in kFewRefused had to be refused for a while, or
+//            when half of the looks found no queue: what is refused then comes in bursts. Who is crowded
+//            again within the time that it was, stays so for twice as long, at most kLongestUs.
 //
 // How long a request takes is learnt from probes: the enclave answers one in its turn, behind the requests
 // that came before, but never waits for KMS with it. So requests that wait for KMS do not count as a queue,
@@ -32,15 +33,15 @@ class QueueBound {
     std::size_t limit() const noexcept;
     bool crowded() const noexcept { return crowded_; }
     // Whether a probe is worth while.
-    bool matters(std::size_t queued) const noexcept { return crowded_ || queued >= kQueue; }
+    bool matters(std::size_t queued) const noexcept { return crowded_ || slow_ns_ != 0 || queued >= kQueue; }
     // A probe that was sent behind `ahead` requests was answered; and one that is not yet, after so long.
     void probed(std::size_t ahead, std::int64_t took_us) noexcept;
     void waits(std::size_t ahead, std::int64_t for_us) noexcept;
     // A request was sent to the enclave; and one was refused because as many as limit() wait.
     void let_in() noexcept { ++let_in_; }
     void turned_away(std::int64_t now_us) noexcept;
-    // To be called now and then: ends what has lasted for long enough.
-    void look(std::int64_t now_us) noexcept;
+    // To be called every kEveryMs, with what waits: ends what has lasted for long enough.
+    void look(std::int64_t now_us, std::size_t queued) noexcept;
 
     static constexpr std::int64_t kLongUs = 200'000;
     static constexpr std::size_t kBurst = 64, kFew = 12;
@@ -57,8 +58,10 @@ class QueueBound {
     std::array<std::int64_t, 8> samples_{}; // nanoseconds of the enclave's time that a request takes
     std::size_t taken_ = 0;                 // samples so far
     std::int64_t each_ns_ = 0;              // their median; 0: not known
+    std::int64_t slow_ns_ = 0;              // and while a probe takes longer than anything may; 0: none does
     bool crowded_ = false;
     std::size_t let_in_ = 0, turned_away_ = 0; // in this while
+    std::size_t looks_ = 0, idle_looks_ = 0;   // in this while; and those that found no queue
     std::int64_t while_since_us_ = 0;
     std::int64_t crowded_for_us_ = kCrowdedUs, crowded_until_us_ = 0; // this time, or the next
     std::int64_t calm_since_us_ = 0;

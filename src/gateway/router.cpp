@@ -188,10 +188,15 @@ void Router::probe(const Call& call) {
     const auto& respond = call.respond;
     if (!is_get(request))
         return respond(net::HttpResponse::error(Code::MethodNotAllowed, "this route takes GET"));
-    const auto link = pool_.pick();
-    if (!link)
-        return respond(refusal(link.error()));
-    (*link)->send(
+    // A load balancer asks here whether to send requests at all: however many wait, an enclave that signs is
+    // healthy.
+    const auto links = pool_.usable();
+    if (links.empty())
+        return respond(
+            refusal({Code::EnclaveUnavailable, "no enclave is able to sign; try again in a second"}));
+    const auto link =
+        *std::ranges::min_element(links, {}, [](const auto& one) { return one->outstanding(); });
+    link->send(
         wire::Kind::Probe, [](Bytes&) {},
         [this, respond](const Result<wire::Reply>& reply) {
             const auto status = status_of(reply);

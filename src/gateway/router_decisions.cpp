@@ -71,11 +71,11 @@ Result<std::shared_ptr<EnclaveLink>> Router::link_for(const JobPtr& job) {
         return job->request.path.ends_with("/session") ? pool_.affine(job->key_id) : nullptr;
     };
     if (auto link = only()) {
-        if (!pool_.has_room(*link))
+        if (!pool_.has_room(*link, job->lost))
             return fail(Code::Overloaded, "too many requests are waiting; try again in a second");
         return link;
     }
-    return pool_.pick();
+    return pool_.pick(job->lost);
 }
 
 // Receipts go to the log and into the answer's headers; what is left is for the store.

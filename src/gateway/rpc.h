@@ -40,8 +40,9 @@ class JsonRpc {
     void serve(Call call);
 
     static constexpr std::size_t kInWork = 64; // calls of one batch at once
-    static constexpr std::size_t kAsking =
-        64; // of all batches together that the enclave is asked for at once
+    // Of all batches together that enclaves are asked for at once: fewer than wait at an enclave that is
+    // crowded (queue_bound.h), and enough to keep it busy.
+    static constexpr std::size_t kAsking = 8;
     static constexpr std::size_t kMaxAnswer = 64u << 20;       // bytes of one batch's answers
     static constexpr std::size_t kMaxHeldBodies = 32u << 20;   // of all requests in work; beyond: 503
     static constexpr std::size_t kMaxHeldAnswers = 256u << 20; // of all batches in work

@@ -239,9 +239,11 @@ void Web3Signer::go_on(const std::shared_ptr<List>& list) {
 
 void Web3Signer::described(const std::shared_ptr<List>& list, std::size_t index,
                            const net::HttpResponse& reply) {
-    if (list->answered || reply.status == 404) // deleted meanwhile
+    if (reply.status == 404) // deleted meanwhile
         return;
     const auto refuse = [&](net::HttpResponse response) {
+        if (list->answered) // what comes after is kept all the same: a repeat has less to ask for
+            return;
         list->answered = true;
         --lists_;
         list->call.respond(std::move(response));

@@ -22,7 +22,7 @@ class Web3Signer {
     static bool takes(const net::HttpRequest& request) noexcept;
     void serve(Call call);
 
-    static constexpr std::size_t kInWork = 32;      // keys of one list that the enclave is asked for at once
+    static constexpr std::size_t kInWork = 8;       // keys of one list that the enclave is asked for at once
     static constexpr std::size_t kMaxLists = 8;     // lists in work; beyond: 503
     static constexpr std::size_t kMaxKept = 65'536; // public keys that are kept; they never change
     static constexpr int kCountMs = 30'000; // how old the number of keys that a health check tells may be

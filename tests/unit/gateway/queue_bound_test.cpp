@@ -112,7 +112,7 @@ class Enclave {
     }
     void look() {
         now_ = next_look_;
-        bound.look(now_);
+        bound.look(now_, queue_.size());
         if (probe_)
             return bound.waits(probe_->ahead, now_ - probe_->sent);
         if (!bound.matters(queue_.size()))
@@ -188,6 +188,32 @@ TEST(QueueBound, a_moment_without_a_processor_costs_no_request) {
         enclave.stall(150'000);
         EXPECT_EQ(enclave.open(2'800, kSecond).refused, 0u);
     }
+}
+
+TEST(QueueBound, bursts_that_the_enclave_can_do_are_answered_whole_again_soon_after_a_stall) {
+    Enclave enclave(120);
+    const auto burst = [&](std::size_t requests, std::int64_t then_us) {
+        const auto refused = enclave.burst(requests).refused;
+        enclave.pass(enclave.now() + then_us);
+        return refused;
+    };
+    for (int i = 0; i < 6; ++i)
+        EXPECT_EQ(burst(100, kSecond / 2), 0u);
+    enclave.stall(300'000);
+    for (int i = 0; i < 6; ++i)
+        (void)burst(100, kSecond / 2);
+    for (int i = 0; i < 60; ++i)
+        EXPECT_EQ(burst(100, kSecond / 2), 0u) << i;
+}
+
+TEST(QueueBound, large_bursts_at_an_eighth_of_what_the_enclave_can_do_are_let_in_up_to_the_bound) {
+    Enclave enclave(250);
+    std::size_t refused = 0;
+    for (int i = 0; i < 30; ++i) {
+        refused += enclave.burst(1'000).refused;
+        enclave.pass(enclave.now() + 2 * kSecond);
+    }
+    EXPECT_LT(refused, 30u * 300u); // four fifths of a second's burst are answered within kLongUs
 }
 
 TEST(QueueBound, a_little_too_much_is_crowded_most_of_the_time) {
