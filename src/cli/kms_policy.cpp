@@ -252,9 +252,9 @@ void add_writing_options(CLI::App& command, KmsPolicyOptions& o) {
                      "also pin PCR8 of the --measurements: who signed the image");
     command.add_option("--pcr8", o.pcr8, "also pin PCR8, by value");
     command.add_flag("--closed", o.closed, "nobody may use the key yet: for a key that no manifest names");
-    command.add_flag(
-        "--development", o.development,
-        "let a debug PCR0 of zeros, an account's root as user, and an administrator who encrypts pass");
+    command.add_flag("--development", o.development,
+                     "let a debug PCR0 of zeros, an account's root as user or as administrator of its own "
+                     "roles, and an administrator who encrypts pass");
     command.add_option("--out", o.out, "file to write (default: standard output)");
 }
 

@@ -190,6 +190,9 @@ void add_services(CLI::App& app, Context& context) {
                                 "tcp:ADDRESS:PORT for TLS that ends inside the enclaves "
                                 "(docs/tls-in-the-enclave.md)");
     gateway_command->add_flag("--access-log", g->options.access_log, "a log line for every request");
+    gateway_command->add_flag("--short-queues", g->options.short_queues,
+                              "refuse at once what an enclave that has too much to do would not begin soon "
+                              "(docs/pool.md)");
     gateway_command->add_option("--node", g->nodes,
                                 "CHAIN_ID=URL of an Ethereum node, for JSON-RPC and sending; repeat for more "
                                 "chains, or for others of the same chain");

@@ -48,6 +48,7 @@ struct UpOptions {
     std::string listen = "127.0.0.1:8443";
     std::string clients, tls_enclave; // the gateway's; empty: without
     std::vector<std::string> nodes;
+    bool short_queues = false;
     unsigned enclaves = 1;
     std::string ready_file;
     std::string store; // empty: store.db in the data folder
@@ -370,6 +371,8 @@ class Up {
             arguments.insert(arguments.end(), {"--clients", options_.clients});
         if (!options_.tls_enclave.empty())
             arguments.insert(arguments.end(), {"--tls-enclave", "tcp:" + options_.tls_enclave});
+        if (options_.short_queues)
+            arguments.emplace_back("--short-queues");
         for (const auto& node : options_.nodes)
             arguments.insert(arguments.end(), {"--node", node});
         REDOUBT_TRY(gateway_ready_, ReadyPipe::make());
@@ -528,6 +531,8 @@ void add_up(CLI::App& app, Context& context) {
         "JSON: who may ask for what (docs/clients.md); needed where the gateway listens beyond loopback");
     up->add_option("--node", options->nodes,
                    "CHAIN_ID=URL of an Ethereum node, for JSON-RPC and sending; may be repeated");
+    up->add_flag("--short-queues", options->short_queues,
+                 "the gateway refuses at once what an enclave that has too much to do would not begin soon");
     up->add_option("--tls-enclave", options->tls_enclave,
                    "address:port for TLS that ends inside the enclaves");
     up->add_option("--listen", options->listen, "the gateway's address:port; port 0: any free")

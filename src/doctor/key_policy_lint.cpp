@@ -16,9 +16,10 @@ constexpr const char* kWrite = "put the policy that redoubt manifest kms-policy 
 // AWS KMS Developer Guide, "Resource quotas".
 constexpr std::size_t kMaxPolicyBytes = 32'768;
 
-// What opens or makes keys in the clear, and what decides over the key.
-constexpr std::array<std::string_view, 4> kUses = {"kms:Decrypt", "kms:GenerateDataKey",
-                                                   "kms:DeriveSharedSecret", "kms:Encrypt"};
+// What opens or makes keys in the clear, what plants one that is known, and what decides over the key.
+constexpr std::string_view kEncrypt = "kms:Encrypt";
+constexpr std::array<std::string_view, 3> kOpening = {"kms:Decrypt", "kms:GenerateDataKey",
+                                                      "kms:DeriveSharedSecret"};
 constexpr std::array<std::string_view, 5> kChanges = {
     "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:DisableKey", "kms:CreateGrant", "kms:ReplicateKey"};
 constexpr std::array<std::string_view, 5> kPlanting = {
@@ -77,7 +78,7 @@ class Lint {
             shape(statement);
             if (statement.allow) {
                 allowance(statement);
-                if (covers_any(statement, std::array{kUses[0], kUses[1], kUses[2]}))
+                if (covers_any(statement, kOpening))
                     pins(statement);
             }
         }
@@ -177,7 +178,7 @@ class Lint {
     }
 
     void account(const PolicyStatement& statement, const std::string& principal) {
-        if (covers_any(statement, kUses))
+        if (covers_any(statement, kOpening) || statement.covers(kEncrypt))
             find("account-uses", statement.name,
                  printable(principal) +
                      " leaves the key's use to the account's IAM policies: whoever writes those",
@@ -192,7 +193,7 @@ class Lint {
     std::vector<std::string_view> planting_actions() const {
         std::vector<std::string_view> out(kPlanting.begin(), kPlanting.end());
         if (vault_)
-            out.insert(out.begin(), "kms:Encrypt");
+            out.insert(out.begin(), kEncrypt);
         return out;
     }
 
@@ -243,25 +244,35 @@ class Lint {
         }
     }
 
-    // Nobody both administers and uses the key.
+    // Nobody both administers and uses the key, nor both encrypts under it and uses it.
     void roles() {
-        std::set<std::string> users, administrators;
+        std::set<std::string> users, encryptors, administrators;
         for (const auto& statement : statements_) {
             if (!statement.allow)
                 continue;
             const auto allows = [&](std::string_view action) {
                 return statement.covers(action) && !denied_flat(action);
             };
-            if (std::ranges::any_of(kUses, allows))
+            if (std::ranges::any_of(kOpening, allows))
                 users.insert(statement.principals.begin(), statement.principals.end());
+            if (allows(kEncrypt))
+                encryptors.insert(statement.principals.begin(), statement.principals.end());
             if (std::ranges::any_of(kChanges, allows))
                 administrators.insert(statement.principals.begin(), statement.principals.end());
         }
-        for (const auto& principal : users)
-            if (administrators.contains(principal))
+        for (const auto& principal : administrators)
+            if (users.contains(principal) || encryptors.contains(principal))
                 find("administers-and-uses", {},
                      printable(principal) + " may use the key and change its policy",
                      "give the one to another role");
+        if (vault_)
+            return; // allow-planting names it
+        for (const auto& principal : encryptors)
+            if (users.contains(principal))
+                find("encrypts-and-uses", {},
+                     printable(principal) +
+                         " may use the key and encrypt under it: it can plant keys that it knows",
+                     "let another role encrypt");
     }
 
     // Every request without a pinned value is denied, whoever makes it.
@@ -276,7 +287,8 @@ class Lint {
                             allowed.insert(lower_case(value));
                 continue;
             }
-            if (!denies_everybody(statement) || !statement.covers(kUses[0]) || !statement.covers(kUses[1]))
+            if (!denies_everybody(statement) || !statement.covers(kOpening[0]) ||
+                !statement.covers(kOpening[1]))
                 continue;
             if (statement.conditions.empty()) {
                 found = true;
@@ -324,14 +336,17 @@ class Lint {
                  kWrite);
     }
 
-    // A denial of `action` to whoever is not among some callers.
+    // A denial of `action` to whoever is not among some callers. A pattern or a variable is no caller: it
+    // spares whoever fits, and "${aws:PrincipalArn}" fits everybody.
     bool denied_to_others(std::string_view action) const {
         const auto by_caller = [](const PolicyCondition& condition) {
             const bool negated = condition.op == "arnnotequals" || condition.op == "arnnotlike" ||
                                  condition.op == "stringnotequals" || condition.op == "stringnotlike";
             return negated &&
                    (condition.key == "aws:principalarn" || condition.key == "aws:principalaccount") &&
-                   std::ranges::find(condition.values, "*") == condition.values.end();
+                   std::ranges::none_of(condition.values, [](std::string_view value) {
+                       return value.find_first_of("*?$") != value.npos;
+                   });
         };
         return std::ranges::any_of(statements_, [&](const auto& statement) {
             return denies_everybody(statement) && statement.covers(action) &&
@@ -340,11 +355,16 @@ class Lint {
     }
 
     void others_denied() {
-        if (!denied_to_others(kUses[0]) || !denied_to_others(kUses[1]))
+        if (!denied_to_others(kOpening[0]) || !denied_to_others(kOpening[1]))
             find("use-not-limited", {},
                  "no statement denies kms:Decrypt and kms:GenerateDataKey to whoever is no named user: a "
                  "grant "
                  "from before this policy still counts",
+                 kWrite);
+        if (!vault_ && !denied_to_others(kEncrypt))
+            find("encrypt-not-limited", {},
+                 "no statement denies kms:Encrypt to whoever is no named encryptor: a grant, or an "
+                 "Allow added later, plants keys",
                  kWrite);
         constexpr std::string_view kPut = "kms:PutKeyPolicy";
         const bool changeable = std::ranges::any_of(statements_, [&](const auto& statement) {

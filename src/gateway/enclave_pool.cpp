@@ -85,7 +85,8 @@ void EnclavePool::start() {
     for (const auto& member : members_)
         member->link->start();
     timer_ = loop_.after(kProbeMs, [this] { watch(); });
-    measure_timer_ = loop_.after(QueueBound::kEveryMs, [this] { measure(); });
+    if (setup_.short_queues)
+        measure_timer_ = loop_.after(QueueBound::kEveryMs, [this] { measure(); });
 }
 
 void EnclavePool::stop() {

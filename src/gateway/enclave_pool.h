@@ -22,6 +22,7 @@ class EnclavePool {
         std::string manifest;      // its bytes, for enclaves that have none
         bool create_vault = false; // when the store has none
         std::size_t max_outstanding = 4096;
+        bool short_queues = false;      // refuse what an enclave does not begin soon (queue_bound.h)
         ReceiptLog* receipts = nullptr; // outlives the pool; nullptr: receipts are not kept
         // Of enclaves that leave. How long they serve at most until those that are named can:
         std::int64_t hand_over_ms = 60'000;

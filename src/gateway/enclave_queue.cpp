@@ -7,7 +7,7 @@ namespace redoubt::gateway {
 
 bool EnclavePool::full(const Member& member) const noexcept {
     return member.link->outstanding() >= setup_.max_outstanding ||
-           member.link->queued() >= member.queue.limit();
+           (setup_.short_queues && member.link->queued() >= member.queue.limit());
 }
 
 bool EnclavePool::has_room(const EnclaveLink& link, bool again) const noexcept {
@@ -26,7 +26,7 @@ bool EnclavePool::has_room(const EnclaveLink& link, bool again) const noexcept {
 
 // What waits for KMS may be too much as well, but crowds nobody.
 void EnclavePool::turned_away(Member& member) const noexcept {
-    if (member.link->queued() >= member.queue.limit())
+    if (setup_.short_queues && member.link->queued() >= member.queue.limit())
         member.queue.turned_away(monotonic_us());
 }
 

@@ -178,7 +178,7 @@ Status serve(const Options& options, int stop_fd, const std::function<void(const
         [&](const CredentialKeeper::Credentials&) { pool_seen->credentials_changed(); });
     EnclavePool pool(loop, store_workers, *store, credentials,
                      {options.enclaves, std::move(manifest), options.create_vault,
-                      options.max_outstanding_per_enclave, receipts.get()},
+                      options.max_outstanding_per_enclave, options.short_queues, receipts.get()},
                      std::move(vaults), [&] {
                          if (ready)
                              ready(listening);

@@ -40,6 +40,7 @@ struct Options {
     bool credentials_from_environment = false; // the same as credential_source "environment"
     int request_deadline_ms = 10'000;
     std::size_t max_outstanding_per_enclave = 4096; // beyond: 503
+    bool short_queues = false; // 503 also for what an enclave with too much to do would not begin soon
     int reload_fd =
         -1; // readable (a signalfd): certificate, key, clients and list of enclaves are read again
     int secret_cache_ms =

@@ -35,8 +35,9 @@ struct KeyPolicyInput {
 
 inline constexpr std::size_t kMaxPolicyPairs = 8;
 
-// What render_key_policy must be given. `development` lets debug measurements, an account's root as user and
-// an administrator who encrypts pass. Error: Usage, in words for the person who wrote it.
+// What render_key_policy must be given. `development` lets debug measurements, an account's root as user, a
+// root of the users' account as administrator and an administrator who encrypts pass. Error: Usage, in words
+// for the person who wrote it.
 Status check_key_policy(const KeyPolicyInput& input, bool development);
 
 std::string render_key_policy(const KeyPolicyInput& input);

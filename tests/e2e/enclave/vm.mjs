@@ -36,7 +36,7 @@ export const signs = (ready, nonce = 7) => request(ready, "POST", `/v1/keys/${re
 // The keys' policies let enclaves of both images in.
 export async function allowBoth({ system, ready }, next) {
   const args = (purpose) => ["manifest", "kms-policy", path.join(system.folder, "manifest.json"), "--purpose", purpose, "--pcr0", ready.pcr0, "--also",
-    `${measureEif(next).PCR0}:${ready.pcr16}`, "--administrator", "arn:aws:iam::000000000000:root", "--user", "arn:aws:iam::000000000000:role/redoubt-instance"];
+    `${measureEif(next).PCR0}:${ready.pcr16}`, "--administrator", "arn:aws:iam::000000000000:root", "--user", "arn:aws:iam::000000000000:role/redoubt-instance", "--development"];
   for (const [purpose, arn] of [["vault", ready.kms_key_arn], ["reference", ready.reference_kms_key_arn]]) {
     const { code, stdout, stderr } = await run(redoubt, args(purpose));
     assert.equal(code, 0, stderr);

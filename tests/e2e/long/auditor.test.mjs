@@ -112,8 +112,8 @@ test("the manifest's digest is what the enclave measured, and the policy rendere
   for (const [purpose, arn] of [["vault", ready.kms_key_arn], ["reference", ready.reference_kms_key_arn]]) {
     const account = arn.split(":")[4];
     const said = await cli("manifest", "kms-policy", manifest, "--purpose", purpose, "--pcr0", ready.pcr0,
-      "--administrator", `arn:aws:iam::${account}:root`, "--user", `arn:aws:iam::${account}:role/redoubt-instance`,
-      ...(purpose === "reference" ? ["--encryptor", `arn:aws:iam::${account}:root`, "--development"] : []));
+      "--administrator", `arn:aws:iam::${account}:root`, "--user", `arn:aws:iam::${account}:role/redoubt-instance`, "--development",
+      ...(purpose === "reference" ? ["--encryptor", `arn:aws:iam::${account}:root`] : []));
     assert.equal(said.code, 0, said.stderr);
     assert.deepEqual(JSON.parse(said.stdout), JSON.parse(await keyPolicy(ready, arn)));
   }

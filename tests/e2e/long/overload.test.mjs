@@ -61,7 +61,7 @@ const told = (times) => `p50 ${ms(times.p50)} p90 ${ms(times.p90)} p99 ${ms(time
 
 test("at five times capacity accepted requests stay fast, the rest is refused within 50 ms, memory is flat", async (t) => {
   assert.ok(processors >= 2, "the generator needs a processor of its own");
-  const system = await up();
+  const system = await up({ extra: ["--short-queues"] });
   const ready = system.ready();
   const samples = [];
   let sampler;

@@ -132,6 +132,53 @@ TEST(KeyPolicyLint, a_denial_that_spares_somebody_or_something_is_none) {
     EXPECT_EQ(codes_of(spared), (Codes{"change-not-denied"}));
 }
 
+TEST(KeyPolicyLint, a_denial_that_spares_a_pattern_or_a_variable_limits_nobody) {
+    for (const char* pattern : {"arn:aws:iam::*:*", "arn:aws:iam::444455556666:role/*",
+                                "arn:aws:iam::444455556666:role/hos?", "${aws:PrincipalArn}"})
+        for (const char* op : {"ArnNotEquals", "ArnNotLike", "StringNotLike"}) {
+            auto policy = lint_policy();
+            auto& use = lint_statement(policy, "DenyUseByOthers")["Condition"];
+            use = {{op, {{"aws:PrincipalArn", {kHost, pattern}}}}};
+            EXPECT_EQ(codes_of(policy), Codes{"use-not-limited"}) << op << " " << pattern;
+            use = {{op, {{"aws:PrincipalArn", {kHost, kLambda}}}}};
+            EXPECT_EQ(codes_of(policy), Codes{}) << op;
+            lint_statement(policy,
+                           "DenyChangeByOthers")["Condition"] = {{op, {{"aws:PrincipalArn", pattern}}}};
+            EXPECT_EQ(codes_of(policy), Codes{"change-not-denied"}) << op << " " << pattern;
+        }
+    auto account = lint_policy();
+    lint_statement(account,
+                   "DenyUseByOthers")["Condition"]["StringNotLike"] = {{"aws:PrincipalAccount", "4444*"}};
+    EXPECT_EQ(codes_of(account), Codes{"use-not-limited"});
+}
+
+TEST(KeyPolicyLint, a_reference_key_is_encrypted_under_by_its_encryptors_alone) {
+    const auto reference = [](std::vector<std::string> encryptors) {
+        auto input = lint_input();
+        input.purpose = trust::KmsPurpose::Reference;
+        input.encryptors = std::move(encryptors);
+        return lint_policy(input);
+    };
+    const auto codes = [](const LintJson& policy) { return codes_of(policy, trust::KmsPurpose::Reference); };
+    auto policy = reference({kLambda});
+    lint_statement(policy, "DenyEncryptByOthers")["Condition"]["ArnNotEquals"]["aws:PrincipalArn"] =
+        "arn:aws:iam::444455556666:role/*";
+    EXPECT_EQ(codes(policy), Codes{"encrypt-not-limited"});
+    lint_remove(policy, "DenyEncryptByOthers");
+    EXPECT_EQ(codes(policy), Codes{"encrypt-not-limited"});
+    EXPECT_EQ(codes(reference({kLambda, kHost})), Codes{"encrypts-and-uses"});
+    EXPECT_EQ(codes(reference({kLambda, kAdmin})), Codes{"administers-and-uses"});
+    policy = reference({kLambda});
+    lint_statement(policy, "UseByMeasuredEnclave2")["Action"].push_back("kms:Encrypt");
+    EXPECT_EQ(codes(policy), Codes{"encrypts-and-uses"});
+    // Nobody may encrypt, whatever is allowed.
+    policy = reference({});
+    lint_statement(policy, "UseByMeasuredEnclave2")["Action"].push_back("kms:Encrypt");
+    EXPECT_EQ(codes(policy), Codes{});
+    lint_remove(policy, "DenyPlantingAndGrants");
+    EXPECT_TRUE(codes(policy).contains("encrypt-not-limited"));
+}
+
 TEST(KeyPolicyLint, names_each_allowance_that_pins_too_little) {
     const std::vector<std::pair<std::function<void(LintJson&)>, const char*>> changes = {
         {[](LintJson& p) { equals(p).erase(kImage); }, "image-not-pinned"},

@@ -38,7 +38,8 @@ TEST(Overload, more_than_a_burst_is_refused_at_once_and_the_rest_is_answered) {
         std::this_thread::sleep_for(std::chrono::milliseconds(8)); // one after the other
         return json_reply(200, "{}");
     });
-    RunningGateway gateway(folder, cloud, {folder.file("e")});
+    RunningGateway gateway(folder, cloud, {folder.file("e")},
+                           [](gateway::Options& options) { options.short_queues = true; });
     ASSERT_TRUE(gateway.ready());
     std::atomic<bool> over{false};
     std::thread balancer([&] { // what it hears decides whether this host gets anything more
@@ -66,8 +67,10 @@ TEST(Overload, requests_that_wait_for_something_else_are_no_queue) {
         ++held;
         return std::nullopt; // it waits for KMS, and the enclave goes on with others
     });
-    RunningGateway gateway(folder, cloud, {folder.file("e")},
-                           [](gateway::Options& options) { options.request_deadline_ms = 1'500; });
+    RunningGateway gateway(folder, cloud, {folder.file("e")}, [](gateway::Options& options) {
+        options.request_deadline_ms = 1'500;
+        options.short_queues = true;
+    });
     ASSERT_TRUE(gateway.ready());
     auto statuses = storm(gateway, 48, 0);
     EXPECT_EQ(statuses, (std::map<int, int>{{504, 48}}));
@@ -88,8 +91,10 @@ TEST(Overload, requests_that_wait_for_something_else_take_no_place_from_others) 
         std::this_thread::sleep_for(std::chrono::milliseconds(4));
         return json_reply(200, "{}");
     });
-    RunningGateway gateway(folder, cloud, {folder.file("e")},
-                           [](gateway::Options& options) { options.request_deadline_ms = 3'000; });
+    RunningGateway gateway(folder, cloud, {folder.file("e")}, [](gateway::Options& options) {
+        options.request_deadline_ms = 3'000;
+        options.short_queues = true;
+    });
     ASSERT_TRUE(gateway.ready());
     (void)storm(gateway, 32, monotonic_ms() + 500); // how long a request takes is known now: 64 may wait
     std::vector<std::thread> threads;

@@ -55,6 +55,30 @@ TEST(KeyPolicyInput, names_administrators_and_users_apart) {
     EXPECT_NE(refusal(input, true), "");
 }
 
+TEST(KeyPolicyInput, takes_the_root_of_the_users_account_as_administrator_in_development_only) {
+    const std::string root = "arn:aws:iam::444455556666:root";
+    auto input = policy_input();
+    input.administrators = {kAdministrator, root};
+    const auto status = check_key_policy(input, false);
+    ASSERT_FALSE(status) << "root stands for the hosts' role, too";
+    EXPECT_EQ(status.error().text.view(), "who administers the key must not use it: name two principals");
+    EXPECT_EQ(status.error().context, root);
+    EXPECT_EQ(refusal(input, true), "");
+    input.users = {root};
+    EXPECT_NE(refusal(input, true), "") << "that root itself";
+    input.users = {kUser};
+    input.administrators = {"arn:aws:iam::111122223333:root"};
+    EXPECT_EQ(refusal(input), "") << "the root of another account";
+    input.purpose = KmsPurpose::Reference;
+    input.encryptors = {"arn:aws:iam::111122223333:role/lambda"};
+    EXPECT_EQ(refusal(input), "who administers the key must not encrypt with it: name two principals");
+    input.encryptors = {kLambda};
+    EXPECT_EQ(refusal(input), "");
+    // As on one machine.
+    input.administrators = input.encryptors = {root};
+    EXPECT_EQ(refusal(input, true), "");
+}
+
 TEST(KeyPolicyInput, lets_only_others_encrypt_and_only_under_a_reference_key) {
     auto input = policy_input();
     input.encryptors = {kLambda};
