@@ -11,8 +11,10 @@ alone=()
 if unshare -rn true 2>/dev/null; then alone=(unshare -rn); fi
 unset CDK_PREFIX CDK_DEPLOY_ACCOUNT CDK_DEPLOY_REGION CDK_APPLICATION_TYPE
 for deployment in dev staging prod; do
+  more=()
+  [ $deployment != prod ] || more=(-c keyAdministrators=arn:aws:iam::111122223333:role/KeyAdmin)
   output=$(mktemp -d)
-  "${alone[@]}" node_modules/.bin/cdk synth --quiet --build true --output "$output" -c "deployment=$deployment" -c prefix="$deployment" >"$output/log" 2>&1 ||
+  "${alone[@]}" node_modules/.bin/cdk synth --quiet --build true --output "$output" -c "deployment=$deployment" -c prefix="$deployment" "${more[@]}" >"$output/log" 2>&1 ||
     { cat "$output/log" >&2; exit 1; }
   [ -s "$output/${deployment}NitroWalletEth.template.json" ] || { echo "check.sh: no template for $deployment" >&2; exit 1; }
   rm -rf "$output"

@@ -148,6 +148,7 @@ elif [ -n "$CERTIFICATE_AUTHORITY" ] && ! openssl x509 -noout -checkend 2592000 
   openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/key" -subj "/CN=redoubt" \
     -addext "subjectAltName=DNS:$SERVER_NAME" -out "$work/csr" 2>/dev/null
   issued=$(aws acm-pca issue-certificate --certificate-authority-arn "$CERTIFICATE_AUTHORITY" --csr "fileb://$work/csr" \
+    --template-arn "${CERTIFICATE_AUTHORITY%%:acm-pca:*}:acm-pca:::template/EndEntityServerAuthCertificate/V1" \
     --signing-algorithm SHA256WITHECDSA --validity Value=395,Type=DAYS --query CertificateArn --output text)
   aws acm-pca wait certificate-issued --certificate-authority-arn "$CERTIFICATE_AUTHORITY" --certificate-arn "$issued"
   aws acm-pca get-certificate --certificate-authority-arn "$CERTIFICATE_AUTHORITY" --certificate-arn "$issued" \

@@ -12,6 +12,7 @@ import { asRefusal, refuse } from "./refusal.mjs";
 
 const kMinute = 60_000;
 const kEntry = { least: 17, most: 16_401 }; // docs/formats/receipt.md, "Log"
+const kLastTime = 8.64e15; // ms, of JavaScript's Date
 const kKind = { start: 1, receipt: 2, head: 3 };
 const kPattern = '{ ($.eventSource = "kms.amazonaws.com") && ($.additionalEventData.recipient.attestationDocumentModuleId = "*") && ($.errorCode NOT EXISTS) }';
 const sha256 = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest();
@@ -67,6 +68,7 @@ function readStart(body) {
 // Why a start proves nothing; undefined if it does: its attestation is of an enclave of a pinned pair, made for this chain.
 export async function flawOf(start, { pairs, rootSha256, verifier }) {
   const { chain, publicKey, moduleId, document, time, previous } = start;
+  if (time > kLastTime) return "the first receipt's time is none"; // whoever wrote the log wrote that, too
   const named = (text) => sha256(`redoubt receipt ${text} v1\0`, publicKey);
   if (named("chain").toString("hex", 0, 16) !== chain || !named("chain start").equals(previous)) return "the chain is not this key's";
   const options = { at: time, purpose: "receipt-key", allowAnyNonce: true, ...(rootSha256 ? { rootSha256, allowOtherRoot: true } : {}) };
@@ -84,25 +86,37 @@ export async function flawOf(start, { pairs, rootSha256, verifier }) {
 // `source`: {records(from, to), files() → [{name, size}], read(name, offset) → bytes from there on, load() → state, save(state)}
 export async function compare({ source, settings, verifier, now, log }) {
   const state = await source.load();
-  let behind = false;
+  let behind = false, unread = 0;
   for (const { name, size } of await source.files()) {
-    for (let offset = state.files[name] ?? 0; offset < size; offset = state.files[name]) {
-      const { starts, read } = chainStarts(await source.read(name, offset));
-      for (const start of starts) {
-        const flaw = await flawOf(start, { ...settings, verifier });
-        if (flaw === undefined) state.modules[start.moduleId] = start.chain;
-        else log.error("a chain of receipts proves nothing", { file: name, module: start.moduleId, chain: start.chain, because: flaw });
+    const before = state.files[name] ?? 0;
+    try {
+      for (let offset = before; offset < size; offset = state.files[name]) {
+        const { starts, read } = chainStarts(await source.read(name, offset));
+        for (const start of starts) {
+          const flaw = await flawOf(start, { ...settings, verifier });
+          if (flaw === undefined) state.modules[start.moduleId] = start.chain;
+          else log.error("a chain of receipts proves nothing", { file: name, module: start.moduleId, chain: start.chain, because: flaw });
+        }
+        state.files[name] = offset + read;
+        if (read === 0) break; // an entry that is still being written
       }
-      state.files[name] = offset + read;
-      if (read === 0) break; // an entry that is still being written
+      behind ||= (state.files[name] ?? 0) + kEntry.most * 4 < size;
+    } catch (error) {
+      // Any host can write a file that is none: the others are read all the same.
+      log.error("a file of receipts cannot be read", { file: name, because: error?.code ?? error?.name ?? "unknown" });
+      ++unread;
+      behind = true;
     }
-    behind ||= (state.files[name] ?? 0) + kEntry.most * 4 < size;
+    // A run that is cut off has not read in vain.
+    if ((state.files[name] ?? 0) !== before) await source.save(state);
   }
-  await source.save(state);
-  // CloudTrail tells within minutes, and hosts copy their logs every few: what is younger is looked at next time.
-  const to = now - settings.delayMs, called = modulesOfRecords(await source.records(to - settings.windowMs, to), settings.keyArns);
+  // CloudTrail tells within minutes, and hosts copy their logs every few: what is younger is looked at next time. After runs that
+  // failed or were behind this one looks at their time, too.
+  const to = now - settings.delayMs, from = Math.min(to - settings.windowMs, state.compared ?? to);
+  const called = modulesOfRecords(await source.records(from, to), settings.keyArns);
   const unknown = [...called].filter(([id]) => !Object.hasOwn(state.modules, id)).map(([id, about]) => ({ module: id, ...about }));
-  return { unknown, compared: behind ? 0 : 1, modules: called.size };
+  if (!behind) await source.save(Object.assign(state, { compared: to }));
+  return { unknown, compared: behind ? 0 : 1, unread, modules: called.size };
 }
 
 export function readSettings(env) {
@@ -117,6 +131,10 @@ export function readSettings(env) {
 
 export const emptyState = () => ({ version: 1, files: {}, modules: {} });
 
+// What is looked at of a record: after an outage there may be many.
+const brief = ({ eventSource, errorCode, eventTime, eventID, requestParameters, resources, additionalEventData }) =>
+  ({ eventSource, errorCode, eventTime, eventID, requestParameters: { keyId: requestParameters?.keyId }, resources, additionalEventData });
+
 // The bucket and the trail's log group, by AWS's SDK as Lambda's runtime brings it.
 function awsSource(env) {
   const require = createRequire(import.meta.url);
@@ -128,7 +146,7 @@ function awsSource(env) {
     async records(startTime, endTime) {
       const records = [];
       const pages = logs.paginateFilterLogEvents({ client: trail }, { logGroupName: env.TRAIL_LOG_GROUP, filterPattern: kPattern, startTime, endTime });
-      for await (const page of pages) for (const { message } of page.events ?? []) records.push(JSON.parse(message));
+      for await (const page of pages) for (const { message } of page.events ?? []) records.push(brief(JSON.parse(message)));
       return records;
     },
     async files() {
@@ -159,10 +177,10 @@ export async function handler(_event, context) {
   try {
     const settings = readSettings(process.env), now = Date.now();
     const { Verifier, parseUserData } = await import("@redoubt/attestation");
-    const { unknown, compared, modules } = await compare({ source: awsSource(process.env), settings, verifier: Object.assign(new Verifier(), { parseUserData }), now, log });
+    const { unknown, compared, unread, modules } = await compare({ source: awsSource(process.env), settings, verifier: Object.assign(new Verifier(), { parseUserData }), now, log });
     for (const one of unknown) log.error("KMS answered an enclave that no log of receipts knows", one);
-    log.write(metricLine(settings.namespace, now, { UnknownModules: unknown.length, Comparisons: compared }));
-    return { modules, unknown: unknown.length, compared };
+    log.write(metricLine(settings.namespace, now, { UnknownModules: unknown.length, Comparisons: compared, FilesNotRead: unread }));
+    return { modules, unknown: unknown.length, compared, unread };
   } catch (error) {
     throw asRefusal(error, log);
   }

@@ -45,7 +45,7 @@ export function judge(error) {
   if (unanswered(error)) return { outcome: "unclear", because: "no answer" };
   if (error.name !== "AccessDeniedException") return { outcome: "unclear", because: /^[A-Za-z]{1,64}$/.test(error.name) ? error.name : "an error without a name" };
   // The canary's role must be allowed to ask: then what denies is the key's policy, which is what is tried.
-  if (/(?:because no|explicit deny in an?) (?:(?:identity-based|session|service control|VPC endpoint) policy|permissions boundary)/.test(error.message))
+  if (/(?:because no|explicit deny in an?) (?:(?:identity-based|session|service control|resource control|VPC endpoint) policy|permissions boundary)/.test(error.message))
     return { outcome: "unclear", because: "the denial is not the key policy's but of the canary's own role or network" };
   return { outcome: "denied", because: "AccessDeniedException" };
 }

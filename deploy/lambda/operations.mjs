@@ -6,6 +6,7 @@ import { call } from "./aws.mjs";
 import { checkReplaceable, createKeySecret, isSecret, pointer, readKeySecret, replaceKeySecret } from "./key_secret.mjs";
 import { toTransaction } from "./payload.mjs";
 import { refuse } from "./refusal.mjs";
+import { difference, readTransaction } from "./transaction.mjs";
 import { createKey, describeKey, importKey, keyIdOfToken, tokenOf } from "./vault_keys.mjs";
 
 const badReply = () => refuse("gateway_reply_invalid", "the gateway's answer is not what its route answers");
@@ -70,16 +71,28 @@ async function getKey(context, event) {
   return { key_id, address, algorithm, policy_digest, raw_signing, state, vault_id };
 }
 
+// A host may answer with another transaction, another hash, or a signature of a key of its own. A reference key's address is
+// not known here: whose its signature is can be told only where the payload says `from`.
+function checkedTransaction({ transaction_payload }, key, raw, hash) {
+  const signed = isHex(raw) && isHex(hash, 32) ? readTransaction(raw) : undefined;
+  if (signed === undefined || signed.hash !== hash) return badReply();
+  if (key.address !== undefined && !sameAddress(signed.signer, key.address))
+    return refuse("address_mismatch", "the signature is another key's than expected; it is not given out");
+  const member = difference(transaction_payload, signed);
+  if (member !== undefined) return refuse("transaction_mismatch", `the signed transaction has another ${member} than was asked for; it is not given out`);
+  return { transaction_signed: raw, transaction_hash: hash };
+}
+
 async function signTransaction(context, event) {
   const { gateway, ask } = context;
   const key = await signingKey(context, event);
   if (key.form === "reference") {
     const answer = await gateway.request("POST", "/sign_transaction", { transaction_payload: event.transaction_payload, secret_id: key.secretId }, ask());
     const { transaction_signed, transaction_hash } = answer;
-    return isHex(transaction_signed) && isHex(transaction_hash, 32) ? { transaction_signed, transaction_hash } : badReply();
+    return checkedTransaction(event, key, transaction_signed, transaction_hash);
   }
   const { raw_transaction, hash } = await gateway.request("POST", `/v1/keys/${key.key_id}/sign-transaction`, { transaction: toTransaction(event.transaction_payload) }, ask());
-  return isHex(raw_transaction) && isHex(hash, 32) ? { transaction_signed: raw_transaction, transaction_hash: hash } : badReply();
+  return checkedTransaction(event, key, raw_transaction, hash);
 }
 
 async function signHash(context, event) {

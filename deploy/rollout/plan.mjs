@@ -14,6 +14,7 @@ const between = (least, most) => (value) => Number.isSafeInteger(value) && value
 const list = (of, least, most) => (value) => Array.isArray(value) && value.length >= least && value.length <= most && value.every(of);
 const command = list((value) => typeof value === "string", 1, 64);
 const url = (value) => text(value) && URL.canParse(value) && new URL(value).protocol === "https:" && new URL(value).pathname === "/";
+const ofAws = (value) => /\.(amazonaws\.com|amazonaws\.com\.cn|amazonaws\.eu|api\.aws)\.?$/.test(new URL(value).hostname);
 const endpoint = (value) => text(value) && URL.canParse(value) && ["http:", "https:"].includes(new URL(value).protocol);
 const keyArn = (value) => text(value) && /^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key\/[A-Za-z0-9-]+$/.test(value);
 const principals = list((value) => text(value) && value.startsWith("arn:"), 1, 16);
@@ -69,6 +70,8 @@ function checkTogether(plan) {
   }
   if ((service.client_certificate === undefined) !== (service.client_key === undefined))
     throw usage("a client's certificate needs its key, and the key its certificate", "service");
+  // An endpoint makes the plan one for another KMS, where laxer members are taken.
+  if (kms.endpoint !== undefined && ofAws(kms.endpoint)) throw usage("the endpoint is AWS's own KMS: leave it out", "kms.endpoint");
   if (kms.endpoint === undefined && (service.attestation_root !== undefined || plan.policy.development))
     throw usage("another attestation root, or a policy for development, is only for another KMS than AWS's (kms.endpoint)");
 }

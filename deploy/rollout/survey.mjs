@@ -15,8 +15,8 @@ class Connection {
     const file = (name) => (service[name] === undefined ? undefined : fs.readFileSync(service[name]));
     this.url = new URL(url);
     this.token = file("token_file")?.toString().trim();
-    // Requests on one socket come to one host, whatever balances the load.
-    this.agent = new https.Agent({ keepAlive: true, maxSockets: sockets, ca: file("ca"), cert: file("client_certificate"), key: file("client_key") });
+    // Requests on one socket come to one host, whatever balances the load. Verified whatever the environment says.
+    this.agent = new https.Agent({ keepAlive: true, maxSockets: sockets, rejectUnauthorized: true, minVersion: "TLSv1.2", ca: file("ca"), cert: file("client_certificate"), key: file("client_key") });
   }
   get(target) {
     return new Promise((resolve, reject) => {

@@ -17,7 +17,8 @@ id=$(curl -fsS --max-time 5 -H "X-aws-ec2-metadata-token: $t" http://169.254.169
 touch $stamp.new
 since=()
 [ ! -e $stamp ] || since=(-newer $stamp)
-find $from -name '*.log' "${since[@]}" -printf '%f\n' | while read -r name; do
+# What the gateway could put there besides, a link or a pipe, is not followed: this reads as root.
+find $from -maxdepth 1 -type f -name '*.log' "${since[@]}" -printf '%f\n' | while read -r name; do
   aws s3 cp --region "$REGION" --only-show-errors "$from/$name" "s3://$RECEIPTS_BUCKET/receipts/$id/$name"
 done
 mv $stamp.new $stamp

@@ -16,11 +16,11 @@ export const alarmNames = {
   KeyGrantCreated: alarm("key-grant-created", "page", "Somebody asked for a grant on a key of Redoubt's. Its policy denies that."),
   KeyDisabled: alarm("key-disabled", "page", "Somebody disabled a key of Redoubt's: vaults close when their leases end."),
   KeyDeletionScheduled: alarm("key-deletion-scheduled", "page", "A key of Redoubt's is scheduled for deletion: with it goes every key that it wraps."),
-  KeyWatchWeakened: alarm("key-watch-weakened", "page", "Somebody changed the trail or the rules that watch Redoubt's keys."),
+  KeyWatchWeakened: alarm("key-watch-weakened", "page", "Somebody changed the trail, rules, alarms or functions that watch Redoubt's keys."),
   KeyEventsNotDelivered: alarm("key-events-not-delivered", "ticket", "Notifications about Redoubt's keys could not be delivered."),
   AttestedCallsFromUnknownModule: alarm("attested-calls-from-unknown-module", "page",
     "An enclave that no receipt log knows had KMS open or make a data key."),
-  AttestedCallsNotCompared: alarm("attested-calls-not-compared", "ticket", "Attested calls were not compared with the receipt logs."),
+  AttestedCallsNotCompared: alarm("attested-calls-not-compared", "page", "Attested calls were not compared with the receipt logs."),
 
   // The canary: a Lambda that tries what must not work.
   UnattestedUseWorks: alarm("unattested-use-works", "page", "KMS opened or made a data key without an attestation: the key's policy does not hold."),

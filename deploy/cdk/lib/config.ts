@@ -244,6 +244,9 @@ function checkTogether(config: Config): void {
     if (config.package === undefined && config.ami === undefined) fail("package or ami: hosts install a package, or their machine image holds it");
     if (strict && config.serverName === undefined) fail(`serverName: a ${config.deployment} deployment is called by a name that its certificate has`);
   }
+  if (config.deployment === "prod" && config.keyAdministrators.length === 0) {
+    fail("keyAdministrators: a prod deployment names who manages its keys; without, only CloudFormation's role could, and whoever may pass it");
+  }
   if (config.deployment === "prod" && config.hosts.min < 2) fail("hosts: a prod deployment has two hosts at least");
   if (/--debug-mode/.test(config.gatewayOptions)) fail("gatewayOptions: no enclave is started in debug mode");
 }

@@ -12,6 +12,9 @@ import { groupName, hostRoleName } from "./names";
 import type { ReferenceSecret } from "./reference_secret";
 import type { Store } from "./store";
 
+// Without it a host could have itself certified as a subordinate CA.
+export const serverCertificate = { "acm-pca:TemplateArn": `arn:${Aws.PARTITION}:acm-pca:::template/EndEntityServerAuthCertificate/V1` };
+
 export interface HostRoleProps {
   readonly config: Config;
   readonly logGroups: LogGroups;
@@ -42,7 +45,8 @@ export function hostRole(scope: Construct, id: string, props: HostRoleProps): ia
   props.store.grant(role);
   if (config.tlsSecret !== undefined) allow(role, { sid: "ReadCertificate", actions: ["secretsmanager:GetSecretValue"], resources: [config.tlsSecret] });
   if (config.certificateAuthority !== undefined) {
-    allow(role, { sid: "GetCertificate", actions: ["acm-pca:IssueCertificate", "acm-pca:GetCertificate"], resources: [config.certificateAuthority] });
+    allow(role, { sid: "GetCertificate", actions: ["acm-pca:GetCertificate"], resources: [config.certificateAuthority] });
+    allow(role, { sid: "IssueCertificate", actions: ["acm-pca:IssueCertificate"], resources: [config.certificateAuthority], conditions: { StringEquals: serverCertificate } });
   }
   if (config.sessionManager) {
     const channels = ["CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel"].map((name) => `ssmmessages:${name}`);

@@ -37,12 +37,17 @@ export class KeyAlarms extends Construct {
     this.keyEvent("KeyGrantCreated", ["CreateGrant"]);
     this.keyEvent("KeyDisabled", ["DisableKey"]);
     this.keyEvent("KeyDeletionScheduled", ["ScheduleKeyDeletion"]);
-    // A trail can be told to leave KMS out (PutEventSelectors), and rules can be switched off.
+    // A trail can be told to leave KMS out (PutEventSelectors); rules, alarms, their topic and the functions that compare and
+    // try can be switched off or altered. Lambda's names end in the date of their version.
     this.rule("KeyWatchWeakened", {
       detailType: ["AWS API Call via CloudTrail"],
       detail: {
-        eventSource: ["cloudtrail.amazonaws.com", "events.amazonaws.com"],
-        eventName: ["StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors", "DisableRule", "DeleteRule", "RemoveTargets", "PutRule", "PutTargets"],
+        eventSource: ["cloudtrail", "events", "sns", "monitoring", "lambda", "logs"].map((service) => `${service}.amazonaws.com`),
+        eventName: [
+          "StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors", "DisableRule", "DeleteRule", "RemoveTargets", "PutRule", "PutTargets",
+          "Unsubscribe", "SetTopicAttributes", "DeleteTopic", "DisableAlarmActions", "DeleteAlarms", "PutMetricAlarm", "DeleteLogGroup",
+          ...["UpdateFunctionCode", "UpdateFunctionConfiguration", "DeleteFunction", "PutFunctionConcurrency"].map((prefix) => ({ prefix })),
+        ],
       },
     });
     this.undelivered();

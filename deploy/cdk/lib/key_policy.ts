@@ -115,9 +115,11 @@ function toOthers(sid: string, actions: string[], spared: readonly string[]): Me
 // What the program refuses, too. Of a name that CloudFormation fills in (its account, say) only the text is compared.
 function check(input: KeyPolicyInput): void {
   const { administrators, users, encryptors = [], auditors = [], pairs, pcr3 = [], pcr4 = [] } = input;
+  const accountOf = (arn: string) => arn.split(":")[4];
   const apart = (one: readonly string[], other: readonly string[], why: string) => {
     for (const arn of one) {
-      if (other.includes(arn)) fail(`key policy: ${why} (${arn})`);
+      const isOne = (second: string) => arn === second || ((arn.endsWith(":root") || second.endsWith(":root")) && accountOf(arn) === accountOf(second));
+      if (other.some(isOne)) fail(`key policy: ${why} (${arn})`);
     }
   };
   for (const [list, rootToo] of [[administrators, true], [auditors, true], [users, false], [encryptors, false]] as const) {

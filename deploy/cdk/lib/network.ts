@@ -9,6 +9,7 @@ import type * as logs from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 
 import type { Config } from "./config";
+import { serverCertificate } from "./host_role";
 import { gatewayPort } from "./names";
 
 export interface NetworkProps {
@@ -17,7 +18,7 @@ export interface NetworkProps {
 }
 
 // What reaches the service behind an endpoint beyond "a principal of this account": Allow statements.
-type Allowed = readonly { readonly actions: readonly string[]; readonly resources: readonly string[] }[];
+type Allowed = readonly { readonly actions: readonly string[]; readonly resources: readonly string[]; readonly equal?: Record<string, string> }[];
 
 export class Network extends Construct {
   readonly vpc: ec2.Vpc;
@@ -118,7 +119,8 @@ export class Network extends Construct {
     }
     if (config.certificateAuthority !== undefined) {
       this.endpoint("PrivateCa", services.PRIVATE_CERTIFICATE_AUTHORITY, [
-        { actions: ["acm-pca:IssueCertificate", "acm-pca:GetCertificate"], resources: [config.certificateAuthority] },
+        { actions: ["acm-pca:GetCertificate"], resources: [config.certificateAuthority] },
+        { actions: ["acm-pca:IssueCertificate"], resources: [config.certificateAuthority], equal: serverCertificate },
       ]);
     }
     if (config.container !== undefined) {
@@ -138,7 +140,7 @@ export class Network extends Construct {
       privateDnsEnabled: true,
       subnets: { subnetType: ec2.SubnetType.PRIVATE_ISOLATED },
     });
-    for (const { actions, resources } of allowed) endpoint.addToPolicy(this.ofThisAccount(actions, resources));
+    for (const { actions, resources, equal } of allowed) endpoint.addToPolicy(this.ofThisAccount(actions, resources, equal));
     return endpoint;
   }
 
@@ -146,12 +148,12 @@ export class Network extends Construct {
     this.s3Endpoint.addToPolicy(this.ofThisAccount(actions, resources));
   }
 
-  private ofThisAccount(actions: readonly string[], resources: readonly string[]): iam.PolicyStatement {
+  private ofThisAccount(actions: readonly string[], resources: readonly string[], equal: Record<string, string> = {}): iam.PolicyStatement {
     return new iam.PolicyStatement({
       principals: [new iam.AnyPrincipal()],
       actions: [...actions],
       resources: [...resources],
-      conditions: { StringEquals: { "aws:PrincipalAccount": Stack.of(this).account } },
+      conditions: { StringEquals: { "aws:PrincipalAccount": Stack.of(this).account, ...equal } },
     });
   }
 

@@ -133,6 +133,10 @@ export class WalletStack extends Stack {
   private keys(host: iam.Role, lambda: iam.Role): Keys {
     const { config } = this;
     if (config.keyAccount === undefined) {
+      if (config.deployment === "prod") {
+        Annotations.of(this).addWarningV2("redoubt:keysInTheHostsAccount",
+          "The keys are in the hosts' own account: whoever administers that account can take on a role that may change the keys' policies, and with one of those open every vault. Give them an account of their own (keyAccount, docs/deploy.md).");
+      }
       const construct = new VaultKeys(this, "Keys", { ...keyProps(config), after: [host, lambda].map(itself) });
       return { construct, ...construct.arns };
     }

@@ -27,14 +27,22 @@ const databaseUser = "redoubt";
 export function secretsManagerStore(scope: Construct): Store {
   const stack = Stack.of(scope);
   const prefix = `redoubt/${stack.stackName}`;
+  const secrets = (names: string) => `arn:${Aws.PARTITION}:secretsmanager:${stack.region}:${stack.account}:secret:${prefix}/${names}`;
   return {
     address: `secretsmanager:${prefix}`,
     grant(role) {
       allow(role, {
         sid: "SealedRecords",
-        actions: ["GetSecretValue", "CreateSecret", "PutSecretValue", "UpdateSecretVersionStage", "DeleteSecret"].map((name) => `secretsmanager:${name}`),
-        resources: [`arn:${Aws.PARTITION}:secretsmanager:${stack.region}:${stack.account}:secret:${prefix}/*`],
+        actions: ["GetSecretValue", "CreateSecret"].map((name) => `secretsmanager:${name}`),
+        resources: [secrets("*")],
         wildcard: "The store is the secrets of this prefix, one for each sealed record.",
+      });
+      // Vaults and policies are written once (src/store/secrets_store.cpp): no host can replace or delete one.
+      allow(role, {
+        sid: "ChangeRecords",
+        actions: ["PutSecretValue", "UpdateSecretVersionStage", "DeleteSecret"].map((name) => `secretsmanager:${name}`),
+        resources: [secrets("keys/*"), secrets("counters/*")],
+        wildcard: "Records of keys and of their counters change, and go with their key; one secret for each.",
       });
       allow(role, {
         sid: "ListRecords", actions: ["secretsmanager:ListSecrets"], resources: ["*"],

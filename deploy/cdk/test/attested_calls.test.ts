@@ -9,6 +9,7 @@ import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as logs from "aws-cdk-lib/aws-logs";
 import * as sns from "aws-cdk-lib/aws-sns";
 
+import { alarmNames } from "../lib/alarm_names";
 import { AttestedCalls } from "../lib/attested_calls";
 
 const key = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
@@ -43,6 +44,10 @@ test("the function reads the trail and the receipts every quarter of an hour and
   template.hasResourceProperties("AWS::Lambda::Function", {
     Handler: "attested_calls.handler", Environment: { Variables: Match.objectLike({ KEY_ARNS: key, PAIRS: `${pair.pcr0}:${pair.pcr16}`, RECEIPTS_PREFIX: "receipts/", STATE_KEY: "state/modules.json" }) },
   });
+});
+
+test("a comparison that is not made is worth waking somebody: it is how an enclave would be hidden", () => {
+  assert.equal(alarmNames.AttestedCallsNotCompared.urgency, "page");
 });
 
 test("an enclave without a log alarms, and so does a comparison that was not made", () => {

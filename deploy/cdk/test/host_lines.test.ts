@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -73,6 +73,12 @@ test("logs of receipts are copied when they have grown, below the instance's own
     writeFileSync(join(at, "receipts", `receipts-${day}.log`), "entries");
     utimesSync(join(at, "receipts", `receipts-${day}.log`), long, long);
   }
+  // What somebody in the gateway's place could put there: it is not read as root.
+  writeFileSync(join(at, "elsewhere"), "a secret of root's");
+  symlinkSync(join(at, "elsewhere"), join(at, "receipts", "receipts-20261130.log"));
+  execFileSync("mkfifo", [join(at, "receipts", "receipts-20261201.log")]);
+  mkdirSync(join(at, "receipts", "below"));
+  writeFileSync(join(at, "receipts", "below", "receipts-20261128.log"), "another's");
   const copied = () => readFileSync(join(at, "copied"), "utf8").trim().split("\n").sort();
   assert.equal(run().status, 0);
   assert.deepEqual(copied(), ["s3://bucket/receipts/i-0123/receipts-20261128.log", "s3://bucket/receipts/i-0123/receipts-20261129.log"]);

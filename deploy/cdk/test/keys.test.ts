@@ -48,12 +48,15 @@ test("what the program refuses is refused here", () => {
   const refused = (change: Partial<KeyPolicyInput>, why: RegExp) => assert.throws(() => renderKeyPolicy({ ...input, ...change }), why);
   refused({ administrators: [] }, /without an administrator/);
   refused({ users: [admin] }, /must not use it/);
+  refused({ administrators: [admin, "arn:aws:iam::444455556666:root"] }, /must not use it \(arn:aws:iam::444455556666:root\)/);
+  renderKeyPolicy({ ...input, administrators: [`arn:aws:iam::${keyAccount}:root`] });
   refused({ users: [] }, /role is missing/);
   refused({ users: ["arn:aws:iam::444455556666:root"] }, /stands for everybody/);
   refused({ users: ["arn:aws:iam::444455556666:role/*"] }, /full ARN/);
   refused({ users: [host, host] }, /named twice/);
   refused({ encryptors: [lambda] }, /would plant vaults/);
   refused({ purpose: "reference", encryptors: [admin] }, /must not encrypt/);
+  refused({ purpose: "reference", administrators: [`arn:aws:iam::${keyAccount}:root`], encryptors: [`arn:aws:iam::${keyAccount}:role/lambda`] }, /must not encrypt/);
   refused({ purpose: "reference", encryptors: [host] }, /could plant keys/);
   refused({ pairs: [{ ...pair, pcr0: "00".repeat(48) }] }, /zeros/);
   refused({ pairs: [{ ...pair, pcr0: "AB".repeat(48) }] }, /lower case/);

@@ -62,13 +62,13 @@ export const variants = {
   prod: {
     context: {
       ...whole, deployment: "prod", store: "aurora", databaseRoots: files.roots, tlsSecret: undefined, certificateAuthority: authority, caCertificate: files.ca,
-      keyAdministrators: [`arn:aws:iam::${account}:role/KeyAdmin`], alarmEmail: "ops@example.com", trail: "own", image: files.package, gatewayOptions: "--access-log --short-queues --node 1=https://node.example.internal:8545", clientCidrs: "10.20.0.0/16", nodes: ["10.30.0.0/24:8545"], container: files.container,
+      keyAdministrators: [`arn:aws:iam::${account}:role/KeyAdmin`], alarmEmail: "ops@example.com", trail: "own", image: files.package, gatewayOptions: "--access-log --node 1=https://node.example.internal:8545", clientCidrs: "10.20.0.0/16", nodes: ["10.30.0.0/24:8545"], container: files.container,
     },
     environment: { ...environment, CDK_PREFIX: "prod" },
   },
   keyAccount: {
     context: {
-      ...whole, deployment: "prod", manifest: files.foreignManifest, keyAccount, hostReplacement: "refresh", plaintextSetKey: true, trail: "aws-controltower/CloudTrailLogs", receiptsBucket: "receipts-of-apart", zones: "eu-west-1a,eu-west-1c", s3PrefixList: "pl-6da54004",
+      ...whole, deployment: "prod", manifest: files.foreignManifest, keyAccount, keyAdministrators: [`arn:aws:iam::${keyAccount}:role/KeyAdmin`], hostReplacement: "refresh", plaintextSetKey: true, trail: "aws-controltower/CloudTrailLogs", receiptsBucket: "receipts-of-apart", zones: "eu-west-1a,eu-west-1c", s3PrefixList: "pl-6da54004",
     },
     environment: { ...environment, CDK_PREFIX: "apart" },
   },

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parts that decide without asking anybody: plans, what a policy lets in, what a manifest locks out, the state file.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import fs from "node:fs";
+import https from "node:https";
 import os from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
+import tls from "node:tls";
 import { canonicalPolicy } from "../canonical.mjs";
 import { lockedOut, unnamedKeys } from "../lockout.mjs";
 import { readPlan } from "../plan.mjs";
 import { pairsOf } from "../policies.mjs";
 import { lock, readState, writeState } from "../state.mjs";
-import { instanceOf } from "../survey.mjs";
+import { instanceOf, vaultsBehind } from "../survey.mjs";
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "redoubt-rollout-parts-"));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
@@ -44,7 +48,9 @@ test("a plan that lacks a member, has one too many, or contradicts itself is ref
     [group, "service.url", "http://signer.example", /service.url/], [group, "service.client_key", "k.pem", /certificate/],
     [group, "fleet.new_version", "7", /is the old one/], [group, "fleet.old_version", "$Latest", /old_version/], [group, "fleet.old_version", "group", /old_version/],
     [group, "fleet.kind", "docker", /kind/], [group, "fleet.min_healthy_percentage", 50, /at most 100 between/], [group, "waits", { poll_seconds: 0 }, /poll_seconds/],
-    [group, "kms", { put: "magic" }, /kms.put/], [hosts, "fleet.hosts.1.name", "a", /same name/], [hosts, "fleet.hosts.1.url", "https://10.0.1.10:8443", /same url/],
+    [group, "kms", { put: "magic" }, /kms.put/], [group, "kms", { endpoint: "https://kms.eu-west-1.amazonaws.com" }, /AWS's own KMS/],
+    [group, "kms", { endpoint: "https://KMS.cn-north-1.AMAZONAWS.com.cn.:443/x" }, /AWS's own/], [group, "kms", { endpoint: "http://kms.eusc-de-east-1.amazonaws.eu" }, /AWS's own/],
+    [group, "kms", { endpoint: "https://kms.eu-west-1.api.aws" }, /AWS's own/], [hosts, "fleet.hosts.1.name", "a", /same name/], [hosts, "fleet.hosts.1.url", "https://10.0.1.10:8443", /same url/],
     [hosts, "fleet.hosts.0.replace", "install a", /replace/], [hosts, "service", { url: "https://signer.example" }, /own URL/], [hosts, "new.expected_pcr0", "7d", /expected_pcr0/],
   ])
     assert.throws(() => read(change(plan, where, value)), (error) => error.exitCode === 2 && sentence.test(error.message), `${where} ${value}`);
@@ -102,6 +108,30 @@ test("a state file is whole or not there, and worked on by one process", async (
     fs.writeFileSync(state, text);
     assert.throws(() => readState(state), (error) => error.exitCode === 1);
   }
+});
+
+test("a host is not believed whose certificate is nobody's, whatever the environment says, nor over an old TLS", async (t) => {
+  execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", `${folder}/tls.key`, "-out", `${folder}/tls.pem`, "-days", "2",
+    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"], { stdio: "ignore" });
+  const asked = [], [key, cert] = ["key", "pem"].map((name) => fs.readFileSync(`${folder}/tls.${name}`));
+  const listening = async (options) => {
+    const server = https.createServer({ key, cert, ...options }, (request, answer) => (asked.push(request.url), answer.writeHead(404).end())).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    t.after(() => server.close());
+    return `https://localhost:${server.address().port}`;
+  };
+  process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0";
+  t.after(() => delete process.env.NODE_TLS_REJECT_UNAUTHORIZED);
+  const url = await listening({});
+  await assert.rejects(vaultsBehind({}, url), /does not answer.*self-signed/s);
+  const { DEFAULT_MIN_VERSION } = tls;
+  tls.DEFAULT_MIN_VERSION = "TLSv1";
+  t.after(() => (tls.DEFAULT_MIN_VERSION = DEFAULT_MIN_VERSION));
+  const old = await listening({ minVersion: "TLSv1", maxVersion: "TLSv1.1", ciphers: "ALL:@SECLEVEL=0" });
+  await assert.rejects(vaultsBehind({ ca: `${folder}/tls.pem` }, old), /does not answer/);
+  assert.deepEqual(asked, []);
+  await assert.rejects(vaultsBehind({ ca: `${folder}/tls.pem` }, url), /refuses/);
+  assert.deepEqual(asked, ["/v1/vaults"]);
 });
 
 test("the instance stands in front of the enclave's part of a module id", () => {

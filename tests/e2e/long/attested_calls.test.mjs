@@ -30,6 +30,10 @@ function sourceOf(files, given, state = emptyState(), chunk = Infinity) {
     save: async (made) => { source.state = made; } };
   return source;
 }
+// Where the time of the first receipt of a log stands.
+function firstReceiptTime(bytes) {
+  for (let at = 0; ; at += 4 + bytes.readUInt32BE(at)) if (bytes[at + 4] === 2) return { offset: at + 4 + 17 + 9, length: 8 };
+}
 const run = (source, more = {}) => compare({ source, settings: { ...settings, ...more }, verifier, now: Date.now(), log });
 
 before(async () => {
@@ -107,6 +111,49 @@ test("a log that is none, or is cut off, is told apart", async () => {
   assert.deepEqual(chainStarts(bytes.subarray(0, size)), { starts: [], read: 0 });
   const huge = sourceOf([{ name, bytes: Buffer.concat([bytes.subarray(0, size), Buffer.alloc(0)]) }], await records());
   assert.equal((await run(huge)).unknown.length, 3);
+});
+
+test("a file that is none, and a time that is none, keep nobody from comparing the rest, and the run is not a whole one", async () => {
+  said.length = 0;
+  const [good, ...more] = logs(), given = await records();
+  const { offset, length } = firstReceiptTime(good.bytes);
+  const late = Buffer.from(good.bytes);
+  late.fill(0xff, offset, offset + length);
+  const bad = { name: "i-0/receipts-20260101.log", bytes: Buffer.from("not a log of receipts") };
+  const source = sourceOf([bad, good, ...more], given);
+  const { unknown, compared, unread } = await run(source);
+  assert.deepEqual([unknown.length, compared, unread], [1, 0, 1], "only the hidden one is unknown");
+  assert.deepEqual(said.map(({ file, because }) => [file, because]), [[bad.name, "receipts_invalid"]]);
+  assert.equal(source.state.files[bad.name], undefined);
+  assert.ok(source.state.files[good.name] > 0 && source.state.compared === undefined);
+  said.length = 0;
+  const times = await run(sourceOf([{ name: good.name, bytes: late }], given));
+  assert.deepEqual([times.compared, times.unread], [1, 0]);
+  assert.match(said[0].because, /time is none/);
+});
+
+test("what runs that failed or were behind have not compared, the next whole one does; what was read before a failure is kept", async () => {
+  const asked = [], minute = 60_000, files = logs();
+  const source = sourceOf(files, []);
+  source.records = async (from, to) => (asked.push([from / minute, to / minute]), []);
+  const at = (minutes) => compare({ source, settings: { ...settings, windowMs: 60 * minute, delayMs: 30 * minute }, verifier, now: minutes * minute, log });
+  await at(1000);
+  assert.deepEqual(asked.pop(), [910, 970]);
+  assert.equal(source.state.compared, 970 * minute);
+  const { files: list } = source;
+  source.files = async () => [...(await list()), { name: "i-0/receipts-20260101.log", size: 99 }]; // which read() does not have
+  assert.equal((await at(1200)).compared, 0);
+  assert.deepEqual(asked.pop(), [970, 1170]);
+  assert.equal(source.state.compared, 970 * minute);
+  source.files = list;
+  assert.equal((await at(1400)).compared, 1);
+  assert.deepEqual(asked.pop(), [970, 1370]);
+  await at(1401);
+  assert.deepEqual(asked.pop(), [1311, 1371], "never less than the window");
+  const cut = sourceOf(files, []);
+  cut.records = async () => Promise.reject(new Error("no trail"));
+  await assert.rejects(run(cut));
+  assert.ok(files.every(({ name }) => cut.state.files[name] > 0));
 });
 
 test("only calls that KMS answered, to these keys, count", () => {

@@ -8,6 +8,7 @@ import { after, afterEach, before, test } from "node:test";
 import { CreateKeyCommand, DisableKeyCommand, EncryptCommand } from "@aws-sdk/client-kms";
 import { CreateSecretCommand } from "@aws-sdk/client-secrets-manager";
 import { keyPolicy, kms, secrets, setKeyPolicy, storeReferenceKey } from "../cloud.mjs";
+import { judge } from "../../../deploy/lambda/canary.mjs";
 import { awsEnvironment, bundle, functionOf, iamUser } from "../lambda.mjs";
 import { up } from "../lib.mjs";
 
@@ -121,6 +122,14 @@ test("a key that is disabled or not there, a role that may not ask, and a secret
   assert.equal(code, "canary_unclear");
   assert.match(sentence, /secret/);
   assert.deepEqual([metrics[ready.reference_kms_key_arn], metrics[ready.kms_key_arn], metrics[""]], [unclear, passed, unclear]);
+});
+
+test("only a denial that is the key policy's counts as one", () => {
+  const denial = (why) => judge({ name: "AccessDeniedException", $metadata: { httpStatusCode: 400 }, message: `User: arn:aws:sts::111122223333:assumed-role/canary/x is not authorized to perform: kms:Decrypt on resource: arn:aws:kms:x ${why}` }).outcome;
+  assert.equal(denial("with an explicit deny in a resource-based policy"), "denied");
+  assert.equal(denial("because no resource-based policy allows the kms:Decrypt action"), "denied");
+  for (const policy of ["a service control", "a resource control", "an identity-based", "a session", "a VPC endpoint"]) assert.equal(denial(`with an explicit deny in ${policy} policy`), "unclear", policy);
+  assert.equal(denial("because no identity-based policy allows the kms:Decrypt action"), "unclear");
 });
 
 test("one unclear key beside one that is open is an alarm", async () => {

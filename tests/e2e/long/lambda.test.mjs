@@ -7,9 +7,9 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { ListSecretVersionIdsCommand, PutSecretValueCommand, UpdateSecretVersionStageCommand } from "@aws-sdk/client-secrets-manager";
 import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from "@hpke/core";
-import { Wallet, hexlify, recoverAddress } from "ethers";
+import { Wallet, hexlify, keccak256, recoverAddress } from "ethers";
 import { secrets } from "../cloud.mjs";
-import { bundle, golden, goldenAddress, goldenKey, hash, iamUser, lambdaWorld, legacy, plain, setKey } from "../lambda.mjs";
+import { bundle, golden, goldenAddress, goldenKey, hash, iamUser, lambdaWorld, legacy, plain, setKey, to } from "../lambda.mjs";
 import { redoubt, request, run, until } from "../lib.mjs";
 import { secondGateway } from "../second_gateway.mjs";
 
@@ -206,6 +206,38 @@ test("a host that passes off another key for the one that was made, or signs wit
   const lied = await start({ NITRO_INSTANCE_PRIVATE_DNS: host.at, SECRET_ARN: lambda.secret });
   await lied.refused("address_mismatch", { operation: "sign_hash", hash });
   host.close();
+});
+
+test("a host that answers sign_transaction with another hash, transaction or signer is found out", async () => {
+  const own = Wallet.createRandom(), asked = { ...golden[0].payload, data: "AB", accessList: [{ address: to, storageKeys: ["0x" + "01".repeat(32)] }], nonce: "0x7" };
+  const signedBy = async (wallet, change = {}) => {
+    const { gas, value: _, data, ...rest } = asked;
+    return wallet.signTransaction({ ...rest, gasLimit: gas, value: 10n ** 16n, data: "0x" + data, ...change });
+  };
+  const golden_ = new Wallet("0x" + goldenKey), answerOf = (raw) => ({ raw_transaction: raw, hash: keccak256(raw), transaction_signed: raw, transaction_hash: keccak256(raw) });
+  for (const env of [{}, plain]) {
+    const honest = await start(env);
+    await honest.ok(setKey());
+    // The function's reading of a transaction is ethers' writing of it.
+    assert.equal((await honest.ok({ operation: "sign_transaction", transaction_payload: asked })).transaction_signed, await signedBy(golden_));
+    await honest.ok({ operation: "sign_transaction", transaction_payload: { ...legacy, to: "", data: "0x60006000", chainId: 1 } });
+    const lies = [
+      ["gateway_reply_invalid", (body) => ({ ...body, hash: "0x" + "11".repeat(32), transaction_hash: "0x" + "11".repeat(32) })],
+      ["gateway_reply_invalid", () => answerOf("0x02c0")], ["gateway_reply_invalid", () => answerOf("0xffffffffffffffffff")], ["gateway_reply_invalid", () => answerOf("0x" + "f8".repeat(40))],
+      [env === plain ? "transaction_mismatch" : "address_mismatch", async () => answerOf(await signedBy(own))],
+    ];
+    for (const change of [{ to: own.address }, { value: 1n }, { nonce: 8 }, { chainId: 1 }, { gasLimit: 1 }, { data: "0x" }, { accessList: [] }, { maxFeePerGas: 1n << 40n }, { maxPriorityFeePerGas: 1 }, { to: null }])
+      lies.push(["transaction_mismatch", async () => answerOf(await signedBy(golden_, change))]);
+    lies.push(["transaction_mismatch", async () => answerOf(await golden_.signTransaction({ ...legacy, gas: undefined, gasLimit: 21000, value: 10n ** 16n, chainId: 4 }))]);
+    let lie;
+    const host = await liar((request_, body) => /sign.transaction$/.test(request_.url) && lie(body));
+    const lambda = await start({ ...env, NITRO_INSTANCE_PRIVATE_DNS: host.at, SECRET_ARN: honest.secret });
+    for (const [code, next] of lies) {
+      lie = next;
+      await lambda.refused(code, { operation: "sign_transaction", transaction_payload: { ...asked, from: goldenAddress } });
+    }
+    host.close();
+  }
 });
 
 test("the gateway takes the function for the client whose token it has, and a token that is replaced is read anew", async () => {

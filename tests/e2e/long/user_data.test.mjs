@@ -67,6 +67,7 @@ case "$1 $2" in
   'secretsmanager get-secret-value') cat "/srv/secrets/\${4##*:}" ;;
   'acm-pca issue-certificate')
     for ((i = 1; i < $#; ++i)); do [ "\${!i}" != --csr ] || { i=$((i + 1)); csr=\${!i#fileb://}; }; done
+    [[ " $* " == *" --template-arn arn:aws:acm-pca:::template/EndEntityServerAuthCertificate/V1 "* ]]
     openssl x509 -req -in "$csr" -CA /srv/ca.pem -CAkey /srv/ca.key -days 395 -copy_extensions copy -out /srv/issued.pem 2>/dev/null
     echo arn:issued ;;
   'acm-pca wait') ;;

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { App } from "aws-cdk-lib";
+import { App, Stack } from "aws-cdk-lib";
+import { Annotations, Match } from "aws-cdk-lib/assertions";
 
 import { build } from "../../lib/app";
 import { readConfig } from "../../lib/config";
@@ -74,9 +75,22 @@ test("what hosts cannot do without is asked for", () => {
 test("staging and prod are stricter than dev", () => {
   assert.equal(read({ ...whole, serverName: undefined }).serverName, undefined);
   refused({ deployment: "staging", serverName: undefined }, /called by a name/);
-  refused({ deployment: "prod", hosts: "1-3" }, /two hosts at least/);
+  refused({ deployment: "prod" }, /keyAdministrators: a prod deployment names/);
+  refused({ deployment: "prod", keyAdministrators: [`arn:aws:iam::${account}:role/KeyAdmin`], hosts: "1-3" }, /two hosts at least/);
   refused({ hosts: "3" }, /MAX above MIN/);
   assert.deepEqual(read({ ...whole, hosts: "1-2" }).hosts, { min: 1, max: 2 });
+});
+
+test("prod with keys in the hosts' own account is told why not", () => {
+  const warned = (variables: Record<string, string>, context: Context) => {
+    const app = new App({ context });
+    build(app, variables);
+    return app.node.children.filter(Stack.isStack).flatMap((stack) => Annotations.fromStack(stack).findWarning("*", Match.stringLikeRegexp("keys are in the hosts' own account")));
+  };
+  const prod = { deployment: "prod", keyAdministrators: [`arn:aws:iam::${account}:role/KeyAdmin`] };
+  assert.equal(warned(environment, prod).length, 1);
+  assert.equal(warned(environment, { ...prod, keyAccount: "444455556666" }).length, 0);
+  assert.equal(warned(environment, {}).length, 0);
 });
 
 test("values are what they should be", () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { all, allowed, one, resourcesOf, statementsOf, text } from "../resources";
+import { all, allowed, one, resourcesOf, type Statement, statementsOf, text } from "../resources";
 import { region, variant, type Variant } from "../variants";
 
 const withHosts: Variant[] = ["dev", "staging", "prod", "keyAccount", "devAurora", "graviton"];
@@ -106,6 +106,15 @@ test("a host's role may do what a host does, and use no key by itself", () => {
   assert.deepEqual(unique("prod").filter((action) => !base.includes(action)), [
     "acm-pca:GetCertificate", "acm-pca:IssueCertificate", "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetAuthorizationToken", "ecr:GetDownloadUrlForLayer", "s3:PutObject",
   ]);
+  // No certificate of a CA for a host: neither by its role nor through the endpoint.
+  const { template: prod, config: ofProd } = variant("prod");
+  const through = all(prod, "AWS::EC2::VPCEndpoint").flatMap(({ Properties }) => Properties.PolicyDocument.Statement as Statement[]);
+  const issuing = [...statementsOf(prod, `${ofProd.stackName}-host-${region}`), ...through].filter(({ Action }) => [Action].flat().includes("acm-pca:IssueCertificate"));
+  assert.equal(issuing.length, 2);
+  for (const { Action, Condition } of issuing) {
+    assert.deepEqual([Action].flat(), ["acm-pca:IssueCertificate"]);
+    assert.match(text(Condition!.StringEquals!["acm-pca:TemplateArn"]), /^arn:.*:acm-pca:::template\/EndEntityServerAuthCertificate\/V1$/);
+  }
   for (const name of withHosts) {
     const { template, config } = variant(name);
     for (const statement of statementsOf(template, `${config.stackName}-host-${region}`)) {
