@@ -33,7 +33,9 @@ std::vector<std::string> sids(const KeyPolicyInput& input) {
     const auto root = document.parse(text);
     EXPECT_TRUE(root) << text;
     std::vector<std::string> out;
-    for (const auto statement : *root->get("Statement"))
+    const auto statements = root->get("Statement");
+    EXPECT_TRUE(statements) << text;
+    for (const auto statement : *statements)
         out.emplace_back(statement.get("Sid")->text());
     return out;
 }
