@@ -41,18 +41,6 @@ bool names(const PolicyCondition& condition, const Measured& measured) {
     return condition.key == measured.keys[0] || condition.key == measured.keys[1];
 }
 
-bool is_attestation_key(const PolicyCondition& condition) {
-    return condition.key.starts_with("kms:recipientattestation:");
-}
-
-// Operators that a request without the key does not pass. With "…IfExists" or "ForAllValues:" it would.
-bool is_positive(const PolicyCondition& condition) {
-    std::string_view op = condition.op;
-    if (op.starts_with("foranyvalue:"))
-        op.remove_prefix(12);
-    return op == "stringequals" || op == "stringequalsignorecase" || op == "stringlike";
-}
-
 // Operators that a request without the key passes: the Deny then strikes it too.
 bool is_negative(const PolicyCondition& condition) {
     return condition.op == "stringnotequals" || condition.op == "stringnotequalsignorecase" ||
@@ -92,7 +80,7 @@ std::string change_for(const Measured& measured) {
 
 const PolicyCondition* find(const PolicyStatement& statement, const Measured& measured, bool positive) {
     for (const auto& condition : statement.conditions)
-        if (names(condition, measured) && (positive ? is_positive(condition) : is_negative(condition)))
+        if (names(condition, measured) && (positive ? condition.needs_key() : is_negative(condition)))
             return &condition;
     return nullptr;
 }
@@ -210,7 +198,7 @@ class Examination {
                                " to this pair; the nearest is " + best->statement->name + ": " + best->why,
                            best->change);
         for (const auto& condition : best->statement->conditions)
-            if (!is_attestation_key(condition) ||
+            if (!condition.about_attestation() ||
                 (!names(condition, measured_[0]) && !names(condition, measured_[1])))
                 problem(false,
                         "statement " + best->statement->name + " also demands " + printable(condition.key) +

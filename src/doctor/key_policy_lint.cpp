@@ -39,18 +39,6 @@ bool about(const PolicyCondition& condition, const Register& pinned) {
     return condition.key == pinned.keys[0] || condition.key == pinned.keys[1];
 }
 
-bool attested(const PolicyCondition& condition) {
-    return condition.key.starts_with("kms:recipientattestation:");
-}
-
-// Operators that a request without the key does not pass.
-bool demands(const PolicyCondition& condition) {
-    std::string_view op = condition.op;
-    if (op.starts_with("foranyvalue:"))
-        op.remove_prefix(12);
-    return op == "stringequals" || op == "stringequalsignorecase" || op == "stringlike";
-}
-
 bool excludes(const PolicyCondition& condition) {
     return condition.op == "stringnotequals" || condition.op == "stringnotequalsignorecase";
 }
@@ -201,7 +189,7 @@ class Lint {
         for (const auto& pinned : kPinned) {
             const PolicyCondition* found = nullptr;
             for (const auto& condition : statement.conditions)
-                if (about(condition, pinned) && demands(condition))
+                if (about(condition, pinned) && condition.needs_key())
                     found = &condition;
             if (found == nullptr)
                 find((std::string(pinned.code) + "-not-pinned").c_str(), statement.name,
@@ -214,7 +202,7 @@ class Lint {
                      "write one Allow for each pair of PCR0 and PCR16");
         }
         for (const auto& condition : statement.conditions)
-            if (attested(condition))
+            if (condition.about_attestation())
                 values(statement, condition);
     }
 
@@ -282,7 +270,7 @@ class Lint {
         for (const auto& statement : statements_) {
             if (statement.allow) {
                 for (const auto& condition : statement.conditions)
-                    if (about(condition, pinned) && demands(condition))
+                    if (about(condition, pinned) && condition.needs_key())
                         for (const auto& value : condition.values)
                             allowed.insert(lower_case(value));
                 continue;

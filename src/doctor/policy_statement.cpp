@@ -203,4 +203,15 @@ Result<std::vector<PolicyStatement>> read_policy(std::string_view policy) {
     return out;
 }
 
+bool PolicyCondition::about_attestation() const {
+    return key.starts_with("kms:recipientattestation:");
+}
+
+bool PolicyCondition::needs_key() const {
+    std::string_view name = op;
+    if (name.starts_with("foranyvalue:"))
+        name.remove_prefix(12);
+    return name == "stringequals" || name == "stringequalsignorecase" || name == "stringlike";
+}
+
 } // namespace redoubt::doctor

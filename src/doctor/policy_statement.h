@@ -13,6 +13,11 @@ struct PolicyCondition {
     std::string op;  // lower-case: "stringequalsignorecase"
     std::string key; // lower-case: condition keys are not case-sensitive
     std::vector<std::string> values;
+
+    bool about_attestation() const; // kms:RecipientAttestation:…
+    // Its operator is one that a request without the key does not pass. With "…IfExists" or "ForAllValues:"
+    // it would.
+    bool needs_key() const;
 };
 
 struct PolicyStatement {
