@@ -13,7 +13,7 @@ namespace {
 
 Receipt some_receipt() {
     Receipt out;
-    out.sequence = 0x0102030405060708;
+    out.sequence = 0x02030405060708;
     out.time = 1'790'000'000'123;
     out.previous.fill(0x11);
     out.decision = Decision::Refused;
@@ -39,7 +39,7 @@ std::string repeated(std::string_view byte, int n) {
 TEST(Receipt, its_bytes_are_those_of_the_format) {
     EXPECT_EQ(to_hex(encode_receipt(some_receipt())),
               "01"
-              "0102030405060708"
+              "0002030405060708"
               "000001a0c4506c7b" +
                   repeated("11", 32) + "00" + "00000007" + repeated("22", 16) + repeated("33", 32) +
                   repeated("44", 32) + repeated("55", 32) + "10" + to_hex(as_bytes("sign-transaction")) +
@@ -80,6 +80,8 @@ TEST(Receipt, what_is_not_exactly_one_receipt_is_refused) {
     EXPECT_FALSE(decode_receipt(with(0, 2)));  // version
     EXPECT_FALSE(decode_receipt(with(49, 4))); // decision
     EXPECT_FALSE(decode_receipt(with(9, 1)));  // a time in the far future
+    EXPECT_FALSE(decode_receipt(with(2, 32))); // a sequence that JSON readers would round
+    EXPECT_TRUE(decode_receipt(with(2, 31)));
     EXPECT_FALSE(decode_receipt(with(166, 33)));
     // A text beyond its limit, with all its bytes.
     Receipt longest;
@@ -102,7 +104,7 @@ TEST(Receipt, its_json_is_one_line_that_shows_all_of_it) {
     const std::string text = receipt_json(some_receipt());
     EXPECT_EQ(
         text,
-        R"({"sequence":72623859790382856,"time":"2026-09-21T14:13:20Z","time_ms":1790000000123,"decision":"refused",)"
+        R"({"sequence":566265752454920,"time":"2026-09-21T14:13:20Z","time_ms":1790000000123,"decision":"refused",)"
         R"("operation":"sign-transaction","code":"policy_denied","key_id":"key-22222222222222222222222222222222",)"
         R"("principal":"key:treasury:0011223344556677","rule":"daily \"limit\"","policy_digest":")" +
             repeated("55", 32) + R"(","request_digest":")" + repeated("33", 32) + R"(","signed_digest":")" +
@@ -152,6 +154,9 @@ TEST(ReceiptHead, it_verifies_under_its_chains_key_alone_and_unaltered) {
     const Bytes encoded = encode_receipt_head(head);
     EXPECT_EQ(encoded.size(), kReceiptHeadSize);
     EXPECT_EQ(decode_receipt_head(encoded), head);
+    ReceiptHead far = head;
+    far.sequence = std::uint64_t{1} << 53;
+    EXPECT_FALSE(decode_receipt_head(encode_receipt_head(far)));
     for (std::size_t i = 0; i < encoded.size(); ++i) {
         Bytes altered = encoded;
         altered[i] ^= 0x01;
