@@ -20,8 +20,8 @@ constexpr std::size_t kMaxModuleId = 256;
 constexpr std::size_t kFixed = 1 + 8 + 8 + 32 + 1 + 4 + 16 + 3 * 32; // a receipt without its texts
 static_assert(kFixed + 4 + kMaxOperation + kMaxCode + kMaxRule + kMaxPrincipal <= kMaxReceipt);
 constexpr std::uint64_t kLastMs = 253'402'300'799'999; // the year 9999's last: beyond it no text form
-// Beyond it a JSON reader that keeps numbers as doubles reads another one. A chain never gets there: at a million
-// receipts a second in 285 years.
+// Beyond it a JSON reader that keeps numbers as doubles reads another one. A chain never gets there: at a
+// million receipts a second in 285 years.
 constexpr std::uint64_t kLastSequence = (std::uint64_t{1} << 53) - 1;
 
 constexpr std::string_view kChainDomain{"redoubt receipt chain v1\0", 25};
