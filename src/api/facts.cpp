@@ -89,6 +89,21 @@ std::optional<Facts> facts_of(const Operation& operation) {
     return std::visit(Visitor{}, operation);
 }
 
+template<typename Asked>
+std::optional<Facts> facts_of(const Asked& operation) {
+    return Visitor{}(operation);
+}
+template std::optional<Facts> facts_of(const SignTransaction&);
+template std::optional<Facts> facts_of(const SignMessage&);
+template std::optional<Facts> facts_of(const SignTypedData&);
+template std::optional<Facts> facts_of(const SignAuthorization&);
+template std::optional<Facts> facts_of(const SignHash&);
+template std::optional<Facts> facts_of(const SignData&);
+template std::optional<Facts> facts_of(const DeriveAddresses&);
+template std::optional<Facts> facts_of(const ExportKey&);
+template std::optional<Facts> facts_of(const ChangeKey&);
+template std::optional<Facts> facts_of(const MoveKey&);
+
 bool signs(policy::Operation operation) noexcept {
     switch (operation) {
     case policy::Operation::SignTransaction:

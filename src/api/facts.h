@@ -11,6 +11,9 @@ namespace redoubt::api {
 // that name no vault key, and those that tell what everybody may know or change a policy itself. Views live
 // as long as the operation and what it views.
 std::optional<policy::Facts> facts_of(const Operation& operation);
+// The same of one of Operation's alternatives, without a copy of it.
+template<typename Asked>
+std::optional<policy::Facts> facts_of(const Asked& operation);
 
 // Does it give a signature (of a transaction, message, digest, …)? Derivation and export give none.
 bool signs(policy::Operation operation) noexcept;

@@ -452,9 +452,11 @@ std::size_t Value::size() const noexcept {
 std::optional<Value> Value::get(std::string_view wanted) const noexcept {
     if (!is_object())
         return std::nullopt;
-    for (const Value member : *this)
-        if (member.name() == wanted)
-            return member;
+    // By hand, since readers ask for each member that there may be: names of another length are passed over.
+    const auto& nodes = document_->nodes_;
+    for (std::uint32_t i = nodes[index_].first; i != 0; i = nodes[i].next)
+        if (nodes[i].name_size == wanted.size() && Value(document_, i).name() == wanted)
+            return Value(document_, i);
     return std::nullopt;
 }
 

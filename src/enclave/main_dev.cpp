@@ -8,6 +8,8 @@
 #include "enclave/server.h"
 #include "nitro/software_nsm.h"
 
+#include <algorithm>
+#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -15,12 +17,14 @@
 #include <iterator>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <thread>
 
 namespace {
 
 constexpr const char* kHelp =
     R"(usage: redoubt-enclave-dev --listen unix:PATH --kms-proxy [REGION=]unix:PATH --tls-roots FILE
                            --nsm-root FOLDER [--endpoint-suffix NAME] [--region NAME] [--module-id ID]
+                           [--signers N]
 
 The Redoubt enclave as a process, for development (`redoubt up` starts it).
   --listen           where the gateway connects
@@ -29,6 +33,7 @@ The Redoubt enclave as a process, for development (`redoubt up` starts it).
   --nsm-root         folder with root.pem and root.key of the development attestation root
   --endpoint-suffix  DNS suffix of the KMS host names (kms.REGION.SUFFIX)
   --module-id        the NSM's module id; default: drawn at random
+  --signers          threads that sign, 1 to 64; default: one for each CPU
 PCR0 is the measurement of this program's own file. Exit codes: 0 stopped, 1 cannot start, 2 usage.
 )";
 
@@ -59,6 +64,7 @@ int main(int argc, char** argv) {
     options.image = enclave::Image::Development;
     nitro::SoftwareNsmOptions nsm_options;
     std::string listen, nsm_root;
+    unsigned signers = std::clamp(std::thread::hardware_concurrency(), 1u, 64u);
     for (int i = 1; i < argc; ++i) {
         const std::string name = argv[i];
         if (name == "--help") {
@@ -88,6 +94,11 @@ int main(int argc, char** argv) {
             nsm_options.region = value;
         } else if (name == "--module-id") {
             nsm_options.module_id = value;
+        } else if (name == "--signers") {
+            const char* const end = value.data() + value.size();
+            if (const auto read = std::from_chars(value.data(), end, signers);
+                read.ec != std::errc() || read.ptr != end || signers < 1 || signers > 64)
+                return usage("--signers takes 1 to 64");
         } else {
             return usage("unknown option");
         }
@@ -124,6 +135,7 @@ int main(int argc, char** argv) {
         return fail(listener.error());
     enclave::ServerOptions server;
     server.listener = std::move(*listener);
+    server.signers = static_cast<int>(signers);
     server.started = [] {
         if (const auto status = enclave::enter_sandbox(AF_UNIX); !status) {
             (void)fail(status.error());

@@ -79,7 +79,7 @@ int main(int argc, char** argv) {
         return fail(listener.error());
     enclave::ServerOptions server;
     server.listener = std::move(*listener);
-    server.loops = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    server.signers = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     server.started = [] {
         if (const auto status = enclave::enter_sandbox(AF_VSOCK); !status) {
             (void)fail(status.error());

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The enclave's sockets and threads: event loops that answer what needs no waiting, workers for what waits
-// for the NSM, others for what waits for KMS, and a thread for upkeep. Several connections; frames of one
-// connection may be answered out of order.
+// The enclave's sockets and threads: an event loop, whose thread signs as well; further threads that sign, so
+// that there is one for each CPU whatever the number of connections; workers for what waits for the NSM,
+// others for what waits for KMS, and a thread for upkeep. Several connections; frames of one connection may
+// be answered out of order.
 //
-// Bounds: kMaxConnections, queues of kMaxWaitingNsm and kMaxWaitingKms jobs that hold at most
-// kMaxWaitingBytes (beyond: 503 overloaded), and kMaxUnsent bytes of unread answers on a connection (beyond:
-// its frames are not read until the peer reads). The queues are short: a job that waits longer than its
-// client only delays others.
+// Bounds: kMaxConnections, queues of kMaxWaitingNsm and kMaxWaitingKms jobs, which with the requests that
+// wait for a thread hold at most kMaxWaitingBytes (beyond: 503 overloaded), and kMaxUnsent bytes of unread
+// answers on a connection (beyond: its frames are not read until the peer reads). The queues are short: a job
+// that waits longer than its client only delays others.
 #pragma once
 
 #include "enclave/enclave.h"
@@ -24,7 +25,7 @@ inline constexpr std::size_t kMaxUnsent = 8 * 1024 * 1024;
 
 struct ServerOptions {
     net::Fd listener;
-    int loops = 1; // threads that sign
+    int signers = 1; // threads that sign, the loop's among them
     int nsm_workers = 2;
     int kms_workers = 4;
     std::function<void()>

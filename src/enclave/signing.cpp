@@ -14,6 +14,8 @@ namespace {
 // Deriving so many addresses counts as one statement of the budget.
 constexpr std::size_t kAddressesPerStatement = 25;
 
+constexpr std::size_t kReplyHead = 1'536; // bytes that a reply's text has beside what came with the request
+
 // 65 bytes, r ‖ s ‖ v with v 27 or 28: what wallets and ecrecover take.
 std::string signature_text(const crypto::Signature& signature) {
     Bytes out;
@@ -142,6 +144,7 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignTrans
         return refusal(signature.error());
     const Bytes raw = ethereum::serialise(transaction, *signature);
     wire::Reply reply;
+    reply.body.reserve(kReplyHead + 2 * raw.size() + 2 * transaction.data.size());
     json::Writer writer(reply.body);
     writer.begin_object()
         .member("raw_transaction", to_hex0x(raw))
@@ -172,6 +175,7 @@ wire::Reply Enclave::signed_digest(const Asked& asked, const OpenKey& key, const
     if (!signature)
         return refusal(signature.error());
     wire::Reply reply;
+    reply.body.reserve(kReplyHead);
     json::Writer writer(reply.body);
     writer.begin_object()
         .member("address", ethereum::to_checksum(key.address))
@@ -229,6 +233,7 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignAutho
     if (!signature)
         return refusal(signature.error());
     wire::Reply reply;
+    reply.body.reserve(kReplyHead);
     json::Writer writer(reply.body);
     writer.begin_object()
         .member("address", ethereum::to_checksum(found.key->address))

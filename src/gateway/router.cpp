@@ -386,10 +386,13 @@ void Router::flush() {
     // An answer may have brought others to this while it was given.
     ready_.insert(ready_.begin(), std::make_move_iterator(waiting.begin()),
                   std::make_move_iterator(waiting.end()));
-    if (!ready_.empty() && !std::exchange(flushing_, true))
+    // The next answer that comes looks again, and this does where none comes.
+    if (!ready_.empty() && !std::exchange(looking_again_, true))
         loop_.after(kReceiptAgainMs, [this, alive = std::weak_ptr<Alive>(alive_)] {
-            if (!alive.expired())
-                flush();
+            if (alive.expired())
+                return;
+            looking_again_ = false;
+            flush();
         });
 }
 

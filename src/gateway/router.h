@@ -99,7 +99,8 @@ class Router {
         std::int64_t until; // monotonic; then it is refused
     };
     std::vector<Ready> ready_;
-    bool flushing_ = false; // a flush is on its way
+    bool flushing_ = false;      // a flush is on its way
+    bool looking_again_ = false; // one is planned for answers whose turn has not come
     struct Load {
         std::size_t jobs = 0, bytes = 0;
     };

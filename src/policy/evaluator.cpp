@@ -67,8 +67,11 @@ class Evaluation {
 
     void allow(const Rule& rule, Verdict& out) {
         const auto miss = [&](Miss::Why why, std::string_view field) {
-            if (out.candidates.empty() && out.misses.size() < kMaxMisses)
-                out.misses.push_back({&rule, why, field});
+            if (!out.candidates.empty() || out.misses.size() >= kMaxMisses)
+                return;
+            if (out.misses.empty())
+                out.misses.reserve(std::min(document_.rules.size(), kMaxMisses));
+            out.misses.push_back({&rule, why, field});
         };
         if (!speaks_of(rule, facts_.asker))
             return miss(Miss::Why::Principal, {});

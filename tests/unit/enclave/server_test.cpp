@@ -33,7 +33,7 @@ class Running {
         endpoint_ = *net::parse_endpoint("unix:" + folder_ + "/s");
         ServerOptions server;
         server.listener = *net::listen_on(endpoint_);
-        server.loops = 2;
+        server.signers = 2;
         stop_ = net::Fd(eventfd(0, EFD_CLOEXEC));
         thread_ = std::thread([this, server = std::move(server)]() mutable {
             serve(*enclave_, std::move(server), stop_.get());
