@@ -62,7 +62,8 @@ ByteArray<33> compressed(const PublicKey& key) noexcept {
     return out;
 }
 
-Secp256k1::Secp256k1(const Hash32& seed) : context_(secp256k1_context_create(SECP256K1_CONTEXT_NONE)) {
+Secp256k1::Secp256k1(const Hash32& seed)
+    : context_(secp256k1_context_create(SECP256K1_CONTEXT_NONE)), nonce_(checked_nonce_function()) {
     blind(seed);
 }
 
@@ -105,13 +106,17 @@ Result<Secret> Secp256k1::add_keys(const Secret& key, const Secret& tweak) const
 }
 
 Result<Signature> Secp256k1::sign(const Secret& key, const Hash32& digest) const {
-    if (!valid_key(key))
+    if (key.size() != kKeySize)
         return out_of_range();
     secp256k1_ecdsa_recoverable_signature made;
+    // The library checks the key's range itself; why it refused matters only then.
     if (!declassified(secp256k1_ecdsa_sign_recoverable(context_, &made, digest.data(),
-                                                       key.view(SecretAccess("sign a digest")).data(),
-                                                       secp256k1_nonce_function_rfc6979, nullptr) == 1))
+                                                       key.view(SecretAccess("sign a digest")).data(), nonce_,
+                                                       nullptr) == 1)) {
+        if (!valid_key(key))
+            return out_of_range();
         return fail(Code::SigningFailed, "signing failed inside the library; try again");
+    }
     std::uint8_t compact[64];
     int recovery_id = 0;
     secp256k1_ecdsa_recoverable_signature_serialize_compact(context_, compact, &recovery_id, &made);
@@ -127,7 +132,9 @@ Result<Signature> Secp256k1::sign(const Secret& key, const Hash32& digest) const
 
 bool Secp256k1::verify(const PublicKey& key, const Hash32& digest,
                        const Signature& signature) const noexcept {
-    // By recovery, as Ethereum does it: a signature with the wrong parity names another sender.
+    // By recovery, as Ethereum does it: a signature with the wrong parity names another sender. The library's
+    // cheaper verification compares R's x alone, as ECDSA does, so it cannot tell the parity of R's y; and a
+    // second way to that parity costs a second multiplication of points.
     PublicKey signer;
     return recovered(context_, digest, signature, signer) && signer == key;
 }

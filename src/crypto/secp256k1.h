@@ -4,6 +4,7 @@
 
 #include "base/result.h"
 #include "base/secret.h"
+#include "crypto/nonce.h"
 
 #include <memory>
 
@@ -51,6 +52,7 @@ class Secp256k1 {
 
   private:
     secp256k1_context_struct* context_;
+    NonceFunction nonce_;
 };
 
 } // namespace redoubt::crypto
