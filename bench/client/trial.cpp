@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/trial.h"
+
+#include "base/clock.h"
+
+#include <algorithm>
+#include <deque>
+#include <random>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+
+namespace redoubt::bench {
+
+namespace {
+
+constexpr std::int64_t kSecond = 1'000'000;
+constexpr std::int64_t kGrace = 15 * kSecond;       // for answers after the window
+constexpr std::int64_t kLongestWait = kSecond / 50; // of a turn
+
+std::int64_t microseconds(double seconds) {
+    return static_cast<std::int64_t>(seconds * static_cast<double>(kSecond));
+}
+
+double cpu_seconds() {
+    rusage used{};
+    (void)getrusage(RUSAGE_SELF, &used);
+    return static_cast<double>(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+           static_cast<double>(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+}
+
+class Trial : public AnswerSink {
+  public:
+    Trial(const Spec& spec, const StepSpec& step, const Requests& requests, Answers& answers)
+        : requests_(requests), answers_(answers), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+        const auto tls = make_context(spec);
+        for (std::size_t i = 0; i < spec.connections; ++i) {
+            auto stream = connect(spec, tls);
+            connections_.push_back(spec.protocol == Protocol::Http2
+                                       ? make_http2(std::move(stream), requests, spec.streams)
+                                       : make_http1(std::move(stream), requests));
+            watch(*connections_.back(), EPOLL_CTL_ADD, EPOLLIN);
+        }
+        times_.from = monotonic_us() + microseconds(step.warmup_s);
+        times_.until = times_.from + microseconds(step.seconds);
+    }
+    virtual ~Trial() = default;
+
+    TrialTimes run() {
+        std::int64_t now = monotonic_us();
+        bool begun = false, ended = false;
+        double cpu = 0;
+        begin(now);
+        while (now < times_.until || (outstanding() > 0 && now < times_.until + kGrace)) {
+            flush_listed();
+            turn(next_wait(now));
+            now = monotonic_us();
+            if (!begun && now >= times_.from) {
+                begun = true;
+                cpu = cpu_seconds();
+            }
+            if (!ended && now >= times_.until) {
+                ended = true;
+                times_.cpu_s = cpu_seconds() - cpu;
+            }
+            after_turn(now);
+        }
+        times_.unanswered = outstanding();
+        return times_;
+    }
+
+  protected:
+    virtual void begin(std::int64_t now) = 0;
+    virtual void after_turn(std::int64_t now) = 0;
+    virtual std::int64_t next_wait(std::int64_t now) const = 0; // µs
+    virtual std::size_t outstanding() const noexcept { return in_flight_; }
+    virtual void room_again(Connection& connection, std::int64_t at) = 0;
+
+    void submit(Connection& connection, std::int64_t due, std::int64_t now) {
+        connection.submit({due, now, static_cast<std::uint32_t>(next_++)});
+        ++in_flight_;
+        has_to_write(connection);
+    }
+
+    const Requests& requests_;
+    std::vector<std::unique_ptr<Connection>> connections_;
+    TrialTimes times_;
+    std::size_t next_ = 0; // request
+
+  private:
+    void answered(Connection& connection, const InFlight& request, int status, std::string_view body,
+                  std::int64_t at) final {
+        --in_flight_;
+        answers_.add(request.request, status, request.due, request.sent, at, body);
+        room_again(connection, at);
+    }
+
+    void has_to_write(Connection& connection) final {
+        if (connection.listed)
+            return;
+        connection.listed = true;
+        listed_.push_back(&connection);
+    }
+
+    void watch(Connection& connection, int operation, std::uint32_t events) {
+        epoll_event event{};
+        event.events = events;
+        event.data.ptr = &connection;
+        if (epoll_ctl(epoll_.get(), operation, connection.fd(), &event) != 0)
+            die("epoll_ctl failed");
+    }
+
+    void flush(Connection& connection) {
+        const bool waits = !connection.flush();
+        if (waits != connection.waits_to_write)
+            watch(connection, EPOLL_CTL_MOD, waits ? EPOLLIN | EPOLLOUT : EPOLLIN);
+        connection.waits_to_write = waits;
+    }
+
+    void flush_listed() {
+        for (Connection* const connection : listed_) {
+            connection->listed = false;
+            flush(*connection);
+        }
+        listed_.clear();
+    }
+
+    void turn(std::int64_t wait_us) {
+        epoll_event events[256];
+        const timespec wait{wait_us / kSecond, wait_us % kSecond * 1'000};
+        const int n = epoll_pwait2(epoll_.get(), events, 256, &wait, nullptr);
+        for (int i = 0; i < n; ++i) {
+            auto& connection = *static_cast<Connection*>(events[i].data.ptr);
+            if ((events[i].events & EPOLLOUT) != 0)
+                flush(connection);
+            if ((events[i].events & ~EPOLLOUT) != 0)
+                connection.readable(*this);
+            flush_listed(); // now: its requests need not wait until the others are read
+        }
+    }
+
+    Answers& answers_;
+    net::Fd epoll_;
+    std::vector<Connection*> listed_; // have something to write
+    std::size_t in_flight_ = 0;
+};
+
+class Closed final : public Trial {
+  public:
+    using Trial::Trial;
+
+  private:
+    void begin(std::int64_t now) override {
+        for (auto& connection : connections_)
+            fill(*connection, now);
+    }
+    void after_turn(std::int64_t) override {}
+    std::int64_t next_wait(std::int64_t) const override { return kLongestWait; }
+    void room_again(Connection& connection, std::int64_t at) override { fill(connection, at); }
+
+    void fill(Connection& connection, std::int64_t now) {
+        while (now < times_.until && connection.room() > 0) {
+            if (next_ == requests_.size())
+                die("more was answered than was made ready: set prepare_per_s to more");
+            submit(connection, now, now);
+        }
+    }
+};
+
+class Open final : public Trial {
+  public:
+    Open(const Spec& spec, const StepSpec& step, double rate, const Requests& requests, Answers& answers)
+        : Trial(spec, step, requests, answers), gap_(static_cast<double>(kSecond) / rate),
+          poisson_(step.poisson), random_(spec.seed), at_random_(1 / gap_) {}
+
+  private:
+    void begin(std::int64_t now) override {
+        for (auto& connection : connections_)
+            idle_.push_back(connection.get());
+        due_ = static_cast<double>(now);
+        hand_out(now);
+    }
+    void after_turn(std::int64_t now) override { hand_out(now); }
+    std::int64_t next_wait(std::int64_t) const override {
+        return std::clamp(static_cast<std::int64_t>(due_) - monotonic_us(), std::int64_t{0}, kLongestWait);
+    }
+    std::size_t outstanding() const noexcept override { return Trial::outstanding() + waiting_.size(); }
+    void room_again(Connection& connection, std::int64_t) override {
+        if (connection.room() == 1)
+            idle_.push_back(&connection);
+    }
+
+    // The connection that has rested longest comes first: all take part.
+    void hand_out(std::int64_t now) {
+        for (; due_ <= static_cast<double>(now) && due_ < static_cast<double>(times_.until);
+             due_ += poisson_ ? at_random_(random_) : gap_)
+            waiting_.push_back(static_cast<std::int64_t>(due_));
+        while (!waiting_.empty() && !idle_.empty()) {
+            if (next_ == requests_.size())
+                die("fewer requests were made ready than are due");
+            Connection& connection = *idle_.front();
+            idle_.pop_front();
+            submit(connection, waiting_.front(), now);
+            waiting_.pop_front();
+            if (connection.room() > 0)
+                idle_.push_back(&connection);
+        }
+    }
+
+    double due_ = 0; // of the next request
+    const double gap_;
+    const bool poisson_;
+    std::mt19937_64 random_;
+    std::exponential_distribution<double> at_random_;
+    std::deque<std::int64_t> waiting_; // due, and no connection had room
+    std::deque<Connection*> idle_;     // those with room, each once
+};
+
+} // namespace
+
+TrialTimes run_closed(const Spec& spec, const StepSpec& step, const Requests& requests, Answers& answers) {
+    return Closed(spec, step, requests, answers).run();
+}
+
+TrialTimes run_open(const Spec& spec, const StepSpec& step, double rate, const Requests& requests,
+                    Answers& answers) {
+    return Open(spec, step, rate, requests, answers).run();
+}
+
+} // namespace redoubt::bench
