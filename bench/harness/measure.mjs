@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// One row: its trials, each between two measurements of the raw limit, so that a machine whose speed drifts shifts both. A trial's
+// ratio is taken against the mean of its two neighbours; the row's are the medians of its trials', with the least and the most.
+import { randomBytes } from "node:crypto";
+import { request } from "../../tests/e2e/lib.mjs";
+import { load } from "./client.mjs";
+import { keysFor } from "./keys.mjs";
+import { both, rawCurve, rawP256Verify } from "./raw.mjs";
+import { memoryOf } from "./system.mjs";
+import { merged, round, spread } from "./statistics.mjs";
+
+export const payee = "0x2c7536e3605d9c16a7a3d7b1898e529396a65c23"; // whom the load generator's transactions pay
+
+const mean = (a, b) => (a + b) / 2;
+const rawMs = ({ quick }) => (quick ? 200 : 700);
+
+async function rawNow(row, options) {
+  const raw = await rawCurve(rawMs(options));
+  if (!["p256"].includes(row.principal) || options.quick) return raw;
+  return { ...raw, p256_verify: await rawP256Verify() };
+}
+
+// What a trial comes to beside the limits around it.
+function compared(rate, before, after) {
+  const at = (name) => mean(before[name], after[name]);
+  const ratios = { of_sign: rate / at("sign"), of_sign_verify: rate / at("sign_verify"), of_sign_stock_nonce: rate / at("sign_stock_nonce") };
+  if (before.p256_verify) ratios.of_sign_and_client_verify = rate / both(at("sign"), at("p256_verify"));
+  return { ...ratios, raw_sign: at("sign"), raw_sign_verify: at("sign_verify") };
+}
+
+function stepsOf(row, { seconds, quick }) {
+  const warmup_s = quick ? 0.2 : 1;
+  if (row.mode === "handshakes") return [{ mode: "handshakes", resumed: row.resumed, seconds }];
+  const closed = { mode: "closed", warmup_s, seconds: row.mode === "open" ? Math.max(1, seconds / 2) : seconds, trials: 1 };
+  return row.mode === "open" ? [closed, { mode: "open", times: row.times, arrivals: "poisson", warmup_s, seconds, trials: 1 }] : [closed];
+}
+
+async function trial(row, spec, options, folder) {
+  const { steps, verified } = await load(spec, folder);
+  const line = steps.filter(({ mode }) => mode === row.mode).at(-1), closed = steps.find(({ mode }) => mode === "closed");
+  if (!line) throw new Error("the load generator told no such step");
+  return { line, closed, verified };
+}
+
+// SHA-256 of the key with which TLS ends in the enclave: what a client pins once it has verified the attestation.
+async function enclaveKey(ready) {
+  const { status, body } = await request(ready, "GET", `/v1/attestation/tls?nonce=${randomBytes(16).toString("hex")}`);
+  if (status !== 200) throw new Error(`the enclave did not attest its TLS key: ${body}`);
+  return JSON.parse(body).spki_sha256.replace(/^0x/, "");
+}
+
+// The names under which a row's figures stand in the results, each with the trials' median, least and most.
+function summary(row, trials) {
+  const of = (value) => spread(trials.map(value));
+  const figures = { latency_p50_us: of(({ line }) => line.latency_us?.p50), latency_p99_us: of(({ line }) => line.latency_us?.p99),
+    latency_p999_us: of(({ line }) => line.latency_us?.p999), client_cpu_us_each: of(({ line }) => (line.client_cpu_s * 1e6) / (line.signatures || line.requests)) };
+  if (row.mode === "handshakes") return { handshakes_per_s: of(({ line }) => line.handshakes_per_s ?? line.requests / line.seconds), latency_p50_us: figures.latency_p50_us };
+  figures.signatures_per_s = of(({ line }) => line.signatures_per_s);
+  if (row.mode === "open")
+    Object.assign(figures, { closed_loop_per_s: of(({ closed }) => closed.signatures_per_s), late_p99_us: of(({ line }) => line.late_us_p99),
+      refused: of(({ line }) => (line.statuses["503"] ?? 0) / line.requests) });
+  for (const name of Object.keys(trials[0].ratios)) figures[name] = of(({ ratios }) => ratios[name]);
+  return figures;
+}
+
+export async function measure(row, system, options, folder, say) {
+  const { file, principal } = await keysFor(system, folder, row, payee, say);
+  const spec = { url: system.tlsUrl ?? system.ready.gateway, ca: system.ready.ca_cert, protocol: row.protocol, connections: row.connections, streams: row.streams,
+    operation: row.operation, batch: row.batch ?? 1, keys_file: file, pick: row.pick, seed: 1, principal, steps: stepsOf(row, options) };
+  if (system.token && row.principal === "host") spec.headers = { authorization: `Bearer ${system.token}` };
+  if (system.tlsUrl) spec.tls_enclave = { pins: [await enclaveKey(system.ready)] };
+  const trials = [];
+  let before = await rawNow(row, options), verified = 0;
+  for (let i = 1; i <= options.trials; ++i) {
+    const done = await trial(row, { ...spec, seed: i }, options, folder);
+    const after = await rawNow(row, options);
+    trials.push({ ...done, ratios: compared(done.line.signatures_per_s, before, after) });
+    before = after;
+    verified += done.verified;
+  }
+  const statuses = {};
+  for (const { line } of trials) for (const [status, count] of Object.entries(line.statuses ?? {})) statuses[status] = (statuses[status] ?? 0) + count;
+  const figures = summary(row, trials);
+  for (const figure of Object.values(figures)) if (figure) for (const name of ["median", "min", "max"]) figure[name] = round(figure[name]);
+  return { ...row, figures, statuses, verified, memory: memoryOf(system.processes()), histogram: merged(trials.map(({ line }) => line.histogram ?? [])) };
+}

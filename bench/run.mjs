@@ -1,0 +1,112 @@
+#!/usr/bin/env node
+// SPDX-License-Identifier: Apache-2.0
+// `make bench`: what Redoubt signs in a second and how soon, over HTTPS with policy and receipts, beside the raw limits of the same
+// cores and beside its peers, in one run. Every signature that is counted is verified afterwards.
+//
+//   tools/node bench/run.mjs [--rows ID,…] [--trials 5] [--seconds 3] [--quick] [--keys-1m] [--no-peers] [--data FOLDER] [--out FOLDER]
+//
+//   --rows      these rows only (`--list` tells which there are); a row's id, or a group's name
+//   --quick     a few rows, for a second each: that everything works, for CI. Its figures mean little
+//   --keys-1m   the rows with a million keys, too; making them takes some minutes
+//   --data      keeps `redoubt up`'s folder, and with it the keys, for the next run
+//   --out       where results.json, README.md and the plots are written (docs/performance)
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { root } from "../tests/e2e/lib.mjs";
+import { coldStart } from "./harness/cold_start.mjs";
+import { machine, versions } from "./harness/machine.mjs";
+import { measure } from "./harness/measure.mjs";
+import { peers } from "./harness/peers.mjs";
+import { policyCost } from "./harness/policy_cost.mjs";
+import { rawCurve } from "./harness/raw.mjs";
+import { optional, quick, rows } from "./harness/rows.mjs";
+import { start, usual } from "./harness/system.mjs";
+import { writeReport } from "./report/report.mjs";
+
+const { values: asked } = parseArgs({ options: { rows: { type: "string" }, trials: { type: "string" }, seconds: { type: "string" }, quick: { type: "boolean", default: false },
+  "keys-1m": { type: "boolean", default: false }, "no-peers": { type: "boolean", default: false }, data: { type: "string" }, out: { type: "string" },
+  list: { type: "boolean", default: false } } });
+const options = { quick: asked.quick, trials: Number(asked.trials ?? (asked.quick ? 1 : 5)), seconds: Number(asked.seconds ?? (asked.quick ? 1 : 3)) };
+if (!(options.trials >= 1 && options.seconds > 0)) throw new Error("--trials and --seconds must be positive");
+
+function selected() {
+  const named = asked.rows?.split(",");
+  const unknown = named?.filter((name) => !rows.some(({ id, group }) => id === name || group === name)) ?? [];
+  if (unknown.length > 0) throw new Error(`there is no row ${unknown.join(", ")}; --list tells which there are`);
+  if (named) return rows.filter(({ id, group }) => named.includes(id) || named.includes(group));
+  return rows.filter(({ id }) => (options.quick ? quick.has(id) : asked["keys-1m"] || !optional.has(id)));
+}
+
+const began = Date.now();
+const say = (text) => process.stderr.write(`bench: [${String(Math.round((Date.now() - began) / 1000)).padStart(4)} s] ${text}\n`);
+
+// Rows whose system is the same share one; in the order in which such a system is first asked for.
+function bySystem(wanted) {
+  const groups = new Map();
+  for (const row of wanted) {
+    const key = JSON.stringify({ ...usual, ...row.system });
+    groups.set(key, [...(groups.get(key) ?? []), row]);
+  }
+  return [...groups.values()];
+}
+
+function told({ figures }) {
+  const percent = (figure) => (figure ? `${(100 * figure.median).toFixed(1)} %` : "–");
+  if (figures.handshakes_per_s) return `${figures.handshakes_per_s.median} handshakes/s`;
+  return `${Math.round(figures.signatures_per_s.median)}/s, ${percent(figures.of_sign)} of raw sign, ${percent(figures.of_sign_verify)} of raw sign+verify, ` +
+    `p50 ${figures.latency_p50_us?.median} µs, p99 ${figures.latency_p99_us?.median} µs`;
+}
+
+async function measureAll(wanted, folder) {
+  const results = [];
+  for (const group of bySystem(wanted)) {
+    const system = await start(folder, group[0].system);
+    try {
+      for (const row of group) {
+        say(`${row.id}: ${row.title}`);
+        try {
+          results.push(await measure(row, system, options, folder, say));
+          say(`  ${told(results.at(-1))}`);
+        } catch (error) {
+          results.push({ ...row, failed: error.message });
+          say(`  FAILED: ${error.message}`);
+        }
+      }
+    } finally {
+      await system.stop();
+    }
+  }
+  return wanted.map(({ id }) => results.find((result) => result.id === id));
+}
+
+async function main() {
+  if (asked.list) {
+    for (const { id, group, title } of rows) console.log(`${id.padEnd(24)}${group.padEnd(14)}${title}`);
+    return 0;
+  }
+  const wanted = selected();
+  const folder = asked.data ? path.resolve(asked.data) : fs.mkdtempSync(path.join(os.tmpdir(), "redoubt-bench-"));
+  const out = path.resolve(asked.out ?? path.join(root, "docs/performance"));
+  try {
+    const results = { redoubt_bench: 1, date: new Date().toISOString().slice(0, 10), settings: options, machine: machine(), versions: versions() };
+    const raw = [await rawCurve(options.quick ? 200 : 2_000)];
+    say(`raw libsecp256k1 ${raw[0].library} on ${raw[0].threads} cores: ${Math.round(raw[0].sign)} sign/s, ${Math.round(raw[0].sign_verify)} sign+verify/s`);
+    results.rows = await measureAll(wanted, folder);
+    results.policy_cost_us = await policyCost(options);
+    results.cold_start = await coldStart(folder, options, say);
+    if (!asked["no-peers"]) results.peers = await peers(options, say);
+    raw.push(await rawCurve(options.quick ? 200 : 2_000));
+    results.raw = raw;
+    writeReport(results, out);
+    say(`written to ${out}`);
+    const failed = results.rows.filter((row) => row.failed);
+    for (const { id, failed: why } of failed) say(`FAILED ${id}: ${why}`);
+    return failed.length > 0 ? 1 : 0;
+  } finally {
+    if (!asked.data) fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+process.exitCode = await main();
