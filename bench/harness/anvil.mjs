@@ -5,6 +5,7 @@ import fs from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { anvil, bin, run } from "../../tests/e2e/lib.mjs";
+import { running } from "./running.mjs";
 
 const require = createRequire(new URL("../../tests/e2e/package.json", import.meta.url));
 const { Transaction } = require("ethers");
@@ -31,9 +32,9 @@ function check(answers, from) {
   return all.length;
 }
 
-// `between()` is told of each trial's rate and gives what stands beside it: [{ id, trials: [{ per_s, …}] }].
-export async function anvilRates({ trials, seconds }, folder, between) {
-  const node = await anvil(1);
+// [{ id, trials: [what `beside` makes of each trial's rate] }]
+export async function anvilRates({ trials, seconds }, folder, beside) {
+  const node = await anvil(1), stop = running(node.stop);
   try {
     const answer = await fetch(node.url, { method: "POST", headers: { "content-type": "application/json" },
       body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "eth_accounts", params: [] }) });
@@ -49,12 +50,12 @@ export async function anvilRates({ trials, seconds }, folder, between) {
         const { code, stdout, stderr } = await run(path.join(bin, "plain_rpc_bench"), [new URL(node.url).port, bodies, String(connections), String(seconds), answers]);
         if (code !== 0) throw new Error(`plain_rpc_bench ended with ${code}: ${stderr}`);
         const signatures = check(fs.readFileSync(answers, "utf8").split("\n").slice(0, -1), from);
-        done.push(await between(signatures / JSON.parse(stdout).seconds));
+        done.push(await beside(signatures / JSON.parse(stdout).seconds));
       }
       results.push({ id, trials: done });
     }
     return results;
   } finally {
-    await node.stop();
+    await stop();
   }
 }

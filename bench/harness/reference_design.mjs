@@ -18,6 +18,7 @@ import net from "node:net";
 import path from "node:path";
 import { bin, request, run, up } from "../../tests/e2e/lib.mjs";
 import { instanceCredentials, storeReferenceKey } from "../../tests/e2e/cloud.mjs";
+import { running } from "./running.mjs";
 
 const require = createRequire(new URL("../../tests/e2e/package.json", import.meta.url));
 const { GetSecretValueCommand, SecretsManagerClient } = require("@aws-sdk/client-secrets-manager");
@@ -28,26 +29,28 @@ const { privateKeyToAccount } = require("viem/accounts");
 const toViem = ({ value, ...rest }) => ({ ...rest, type: "eip1559", value: BigInt(value), gas: BigInt(rest.gas), maxFeePerGas: BigInt(rest.maxFeePerGas),
   maxPriorityFeePerGas: BigInt(rest.maxPriorityFeePerGas) });
 
-async function whole(stream) {
+// All that comes until the other side ends; what this side has to say it can still say.
+const whole = (stream) => new Promise((resolve, reject) => {
   const parts = [];
-  for await (const part of stream) parts.push(part);
-  return Buffer.concat(parts).toString();
-}
+  stream.on("data", (part) => parts.push(part)).on("end", () => resolve(Buffer.concat(parts).toString())).on("error", reject);
+});
 
 // What runs in the sample's enclave: one request a connection, and for each a process that asks KMS.
 async function enclaveServer(socket, ready, folder) {
   const proxy = fs.readFileSync(`/proc/${ready.pids.vsock_proxy}/cmdline`, "utf8").split("\0").find((word) => word.startsWith("unix:"));
   const options = ["--region", ready.region, "--kms-proxy", proxy, "--tls-roots", ready.ca_cert, "--endpoint-suffix", "devcloud.internal", "--nsm-root",
     path.join(folder, "attestation")];
-  const server = net.createServer({ allowHalfOpen: true }, async (connection) => {
-    connection.on("error", () => {});
+  const serve = async (connection) => {
     const { credential, ciphertext, transaction } = JSON.parse(await whole(connection));
     const { code, stdout, stderr } = await run(path.join(bin, "redoubt-kmstool-dev"), ["decrypt", ...options, "--ciphertext", ciphertext], { env: {
       AWS_ACCESS_KEY_ID: credential.accessKeyId, AWS_SECRET_ACCESS_KEY: credential.secretAccessKey, AWS_SESSION_TOKEN: credential.sessionToken } });
-    if (code !== 0) return connection.end(JSON.stringify({ error: stderr }));
+    if (code !== 0) throw new Error(stderr);
     const key = Buffer.from(/^PLAINTEXT: (.*)$/m.exec(stdout)[1], "base64").toString();
     const signed = await privateKeyToAccount(`0x${key.replace(/^0x/, "")}`).signTransaction(toViem(transaction));
     connection.end(JSON.stringify({ transaction_signed: signed }));
+  };
+  const server = net.createServer({ allowHalfOpen: true }, (connection) => {
+    serve(connection).catch((error) => connection.end(JSON.stringify({ error: error.message })));
   });
   await once(server.listen(socket), "listening");
   return server;
@@ -55,19 +58,22 @@ async function enclaveServer(socket, ready, folder) {
 
 // What runs on the sample's host.
 async function hostServer(socket, ready, folder) {
-  const server = https.createServer({ cert: fs.readFileSync(path.join(folder, "tls/gateway.pem")), key: fs.readFileSync(path.join(folder, "tls/gateway.key")) },
-    async (asked, answer) => {
-      const { transaction_payload: transaction, secret_id: SecretId } = JSON.parse(await whole(asked));
-      const credential = await instanceCredentials(ready);
-      const manager = new SecretsManagerClient({ region: ready.region, endpoint: ready.devcloud.secretsmanager, maxAttempts: 1, credentials: {
-        accessKeyId: ready.access_key_id, secretAccessKey: ready.secret_access_key } });
-      const { SecretString: ciphertext } = await manager.send(new GetSecretValueCommand({ SecretId }));
-      manager.destroy();
-      const enclave = net.connect(socket);
-      enclave.end(JSON.stringify({ credential, ciphertext, transaction }));
-      const said = await whole(enclave);
-      answer.writeHead(JSON.parse(said).error ? 500 : 200, { "content-type": "application/json" }).end(said);
-    });
+  const serve = async (asked, answer) => {
+    const { transaction_payload: transaction, secret_id: SecretId } = JSON.parse(await whole(asked));
+    const credential = await instanceCredentials(ready);
+    const manager = new SecretsManagerClient({ region: ready.region, endpoint: ready.devcloud.secretsmanager, maxAttempts: 1,
+      credentials: { accessKeyId: ready.access_key_id, secretAccessKey: ready.secret_access_key } });
+    const { SecretString: ciphertext } = await manager.send(new GetSecretValueCommand({ SecretId }));
+    manager.destroy();
+    const enclave = net.connect(socket);
+    enclave.end(JSON.stringify({ credential, ciphertext, transaction }));
+    const said = await whole(enclave);
+    answer.writeHead(JSON.parse(said).error ? 500 : 200, { "content-type": "application/json" }).end(said);
+  };
+  const file = (name) => fs.readFileSync(path.join(folder, "tls", name));
+  const server = https.createServer({ cert: file("gateway.pem"), key: file("gateway.key") }, (asked, answer) => {
+    serve(asked, answer).catch((error) => answer.writeHead(500).end(error.message));
+  });
   await once(server.listen(0, "127.0.0.1"), "listening");
   return server;
 }
@@ -84,7 +90,7 @@ async function secretOf(ready) {
 
 // { per_s: [one of each trial] }: requests one after the other, as the design serves them.
 export async function referenceDesign({ trials, seconds }, say) {
-  const system = await up({ extra: ["--quiet"] });
+  const system = await up({ extra: ["--quiet"] }), stop = running(system.stop);
   const servers = [];
   try {
     const ready = system.ready(), socket = path.join(system.folder, "reference.sock");
@@ -115,7 +121,7 @@ export async function referenceDesign({ trials, seconds }, say) {
       server.closeAllConnections?.();
       server.close();
     }
-    await system.stop();
+    await stop();
     system.remove();
   }
 }

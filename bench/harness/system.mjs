@@ -14,6 +14,7 @@ import net from "node:net";
 import path from "node:path";
 import { request, until, up } from "../../tests/e2e/lib.mjs";
 import { secondGateway } from "../../tests/e2e/second_gateway.mjs";
+import { running } from "./running.mjs";
 
 export const usual = { verify: true, open: false, receipts: true, enclaves: 1, tls: false, shed: false };
 
@@ -34,7 +35,7 @@ function clientsOf(folder) {
 async function prepare(folder) {
   if (fs.existsSync(path.join(folder, "manifest.json"))) return;
   const first = await up({ dataDir: folder, extra: ["--quiet"] });
-  await first.stop();
+  await running(first.stop)();
 }
 
 function writeManifest(folder, { verify, open }) {
@@ -62,14 +63,18 @@ export async function start(folder, wanted) {
   const port = config.tls ? await freePort() : undefined;
   const system = await up({ dataDir: folder, enclaves: config.enclaves, extra: ["--quiet", "--clients", clients.file, ...(config.shed ? ["--short-queues"] : []),
     ...(config.tls ? ["--tls-enclave", `127.0.0.1:${port}`] : [])] });
-  let second;
+  const stopSystem = running(system.stop);
+  let second, stopSecond;
   try {
     await healthy(system.ready());
     second = config.receipts ? undefined : await secondGateway(system, [], { env: { PATH: "/usr/bin:/bin" } });
-    if (second) await healthy(second.ready);
+    if (second) {
+      stopSecond = running(second.stop);
+      await healthy(second.ready);
+    }
   } catch (error) {
-    await second?.stop();
-    await system.stop();
+    await stopSecond?.();
+    await stopSystem();
     throw error;
   }
   const ready = second?.ready ?? system.ready();
@@ -82,8 +87,8 @@ export async function start(folder, wanted) {
         { name: "devcloud", pid: pids.devcloud }, { name: "vsock-proxy", pid: pids.vsock_proxy }];
     },
     stop: async () => {
-      await second?.stop();
-      await system.stop();
+      await stopSecond?.();
+      await stopSystem();
     },
   };
 }

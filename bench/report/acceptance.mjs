@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// What was promised beside what was measured: [{ what, wanted, measured, met }], `met` true, false, or null where it was not measured.
+const percent = (value) => `${(100 * value).toFixed(1)} %`;
+const spreadOf = (show, { median, min, max }) => (min === max ? show(median) : `${show(median)} (${show(min)}–${show(max)})`);
+const us = (value) => `${Math.round(value)} µs`, times = (value) => `${value >= 100 ? Math.round(value).toLocaleString("en-US") : value.toFixed(1)}×`;
+
+export function acceptance({ rows: list, peers, policy_cost_us: policy, machine }) {
+  const cores = machine.processor.cores;
+  const rows = new Map(list.filter(({ failed }) => !failed).map((row) => [row.id, row.figures]));
+  const lines = [];
+  const add = (what, wanted, measured, met) => lines.push({ what, wanted, measured: measured ?? "not measured", met: met ?? null });
+  const ratio = (what, id, name, least) => {
+    const figure = rows.get(id)?.[name];
+    add(what, `≥ ${Math.round(least * 100)} %`, figure && spreadOf(percent, figure), figure && figure.median >= least);
+  };
+  ratio("HTTP/2, `host`, 10 rules, receipts, verification before release off, of raw sign", "h2-unverified", "of_sign", 0.55);
+  ratio("the same with verification on, of raw sign + verify", "h2", "of_sign_verify", 0.65);
+  for (const [suffix, how, name] of [["", "on", "of_sign_verify"], ["-unverified", "off", "of_sign"]]) {
+    const host = rows.get(`h2${suffix}`)?.[name], session = rows.get(`session${suffix}`)?.[name];
+    const share = host && session && session.median / host.median;
+    add(`HMAC sessions beside \`host\`, verification ${how}`, "≥ 95 %", share && percent(share), share && share >= 0.95);
+  }
+  ratio("P-256 signatures, verification off, of raw sign + raw P-256 verify", "p256-unverified", "of_sign_and_client_verify", 0.65);
+  for (const [id, what, least] of [["h1-64", "HTTP/1.1, 64 connections", 0.4], ["batch", "JSON-RPC in batches of 100", 0.55], ["tls-enclave", "TLS inside the enclave", 0.4]]) {
+    ratio(`${what}, verification off, of raw sign`, `${id}-unverified`, "of_sign", least);
+    ratio(`${what}, verification on, of raw sign + verify`, id, "of_sign_verify", least);
+  }
+  for (const [id, what] of [["h2-1x1", "HTTP/2"], ["h1-1", "HTTP/1.1"]]) {
+    const figures = rows.get(id), verify = figures && cores * 1e6 * (1 / figures.raw_sign_verify.median - 1 / figures.raw_sign.median); // on one core
+    for (const [name, most] of [["p50", 200], ["p99", 500]]) {
+      const figure = figures?.[`latency_${name}_us`];
+      add(`one idle connection, ${what}, verification on, ${name}`, figure ? `≤ ${most} µs + ${us(verify)} of one verify` : `≤ ${most} µs + one verify`, figure && spreadOf(us, figure),
+        figure && figure.median <= most + verify);
+    }
+  }
+  for (const [id, what] of [["load-70", "HTTP/2"], ["load-70-h1", "HTTP/1.1"]]) {
+    const figure = rows.get(id)?.latency_p99_us;
+    add(`p99 at 70 % load, ${what}`, "≤ 5 ms", figure && spreadOf(us, figure), figure && figure.median <= 5_000);
+  }
+  const over = rows.get("overload");
+  add("twice of what it can do: the rest is refused, and what is accepted is answered as soon", "503s, p99 ≤ 50 ms", over && `${percent(over.refused.median)} refused, p99 ${us(over.latency_p99_us.median)}`,
+    over && over.refused.median > 0.1 && over.latency_p99_us.median <= 50_000);
+  const hot = rows.get("h2"), many = rows.get("keys-1m");
+  const kept = hot && many && many.of_sign_verify.median / hot.of_sign_verify.median;
+  add("1,000,000 keys, uniform, beside one hot key", "≥ 60 %", kept && percent(kept), kept && kept >= 0.6);
+  const rules = policy?.["100 rules, fields of the transaction"];
+  add("100 rules, in the enclave", "< 10 µs", rules && `${rules.toFixed(1)} µs`, rules && rules < 10);
+  const beside = (what, least, value) => add(what, `≥ ${least.toLocaleString("en-US")}×`, value && times(value), value && value >= least);
+  const anvil = peers && peers.anvil.reduce((best, each) => (each.of_sign.median > best.of_sign.median ? each : best));
+  beside("anvil's eth_signTransaction (no TLS, authentication or policy there)", 3, peers && hot && hot.of_sign.median / anvil.of_sign.median);
+  for (const library of ["ethers", "viem"])
+    beside(`${library}'s local signer, core for core`, 12, peers && hot && hot.of_sign.median / (peers[library].of_sign.median * peers.cores));
+  beside("the AWS sample's design, re-enacted", 1_000, peers && hot && hot.of_sign.median / peers.reference_design.of_sign.median);
+  return lines;
+}
