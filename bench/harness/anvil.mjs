@@ -32,7 +32,7 @@ function check(answers, from) {
   return all.length;
 }
 
-// [{ id, trials: [what `beside` makes of each trial's rate] }]
+// [{ id, batch, trials: [what `beside` makes of each trial's rate] }]
 export async function anvilRates({ trials, seconds }, folder, beside) {
   const node = await anvil(1), stop = running(node.stop);
   try {
@@ -52,7 +52,7 @@ export async function anvilRates({ trials, seconds }, folder, beside) {
         const signatures = check(fs.readFileSync(answers, "utf8").split("\n").slice(0, -1), from);
         done.push(await beside(signatures / JSON.parse(stdout).seconds));
       }
-      results.push({ id, trials: done });
+      results.push({ id, batch, trials: done });
     }
     return results;
   } finally {

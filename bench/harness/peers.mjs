@@ -54,7 +54,7 @@ export async function peers(options, say) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "redoubt-bench-anvil-"));
   try {
     const all = await anvilRates(options, folder, (perSecond) => beside.rate(perSecond));
-    found.anvil = all.map(({ id, trials }) => ({ id, ...figures(trials) }));
+    found.anvil = all.map(({ id, batch, trials }) => ({ id, batch, ...figures(trials) }));
     for (const { id, per_s } of found.anvil) say(`  ${id}: ${Math.round(per_s.median)}/s`);
   } finally {
     fs.rmSync(folder, { recursive: true, force: true });

@@ -15,7 +15,7 @@ const at = (value) => value.toFixed(1);
 
 // Where a value lies on an axis, from 0 to 1. `scale`: "linear", "log", or a list of the values that there are, evenly apart.
 function position(scale, [low, high]) {
-  if (Array.isArray(scale)) return (value) => (scale.length === 1 ? 0.5 : scale.indexOf(value) / (scale.length - 1));
+  if (Array.isArray(scale)) return (value) => (scale.indexOf(value) + 0.5) / scale.length;
   if (scale === "log") return (value) => Math.log(value / low) / Math.log(high / low);
   return (value) => (value - low) / (high - low);
 }

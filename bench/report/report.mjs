@@ -2,11 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The report of a run, made of results.json alone: README.md and the plots beside it.
 //
-//   tools/node bench/report/report.mjs FOLDER           makes them again
-//   tools/node bench/report/report.mjs --check FOLDER   exit code 1 unless they are what would be made
+//   tools/node bench/report/report.mjs FOLDER [ROOT]           makes them again, and brings figures of this run in ROOT's README.md
+//                                                              and docs/ up to date (measured.mjs)
+//   tools/node bench/report/report.mjs --check FOLDER [ROOT]   exit code 1 unless all are what would be made
 import fs from "node:fs";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { acceptance } from "./acceptance.mjs";
+import { compareText, markdownFiles } from "./measured.mjs";
 import { plots } from "./plots.mjs";
 
 const count = (value) => (value >= 100 ? Math.round(value).toLocaleString("en-US") : Number(value.toPrecision(3)).toString());
@@ -128,14 +131,15 @@ export function differences(folder) {
   return found;
 }
 
-if (process.argv[1] && fs.realpathSync(process.argv[1]) === fs.realpathSync(new URL(import.meta.url).pathname)) {
-  const check = process.argv[2] === "--check", folder = process.argv[check ? 3 : 2];
-  if (!folder) throw new Error("usage: report.mjs [--check] FOLDER");
-  if (check) {
-    const found = differences(folder);
-    for (const sentence of found) console.error(`${folder}: ${sentence}`);
-    process.exitCode = found.length > 0 ? 1 : 0;
-  } else {
-    writeReport(JSON.parse(fs.readFileSync(path.join(folder, "results.json"), "utf8")), folder);
-  }
+function main([first, ...rest]) {
+  const check = first === "--check", [folder, root] = check ? rest : [first, ...rest];
+  if (!folder) throw new Error("usage: report.mjs [--check] FOLDER [ROOT]");
+  const results = JSON.parse(fs.readFileSync(path.join(folder, "results.json"), "utf8"));
+  if (!check) writeReport(results, folder);
+  const found = check ? differences(folder).map((sentence) => `${folder}: ${sentence}`) : [];
+  for (const file of root ? markdownFiles(root) : []) found.push(...compareText(file, results, !check).map((sentence) => `${path.relative(root, file)}: ${sentence}`));
+  for (const sentence of found) console.error(sentence);
+  return check && found.length > 0 ? 1 : 0;
 }
+
+if (process.argv[1] && fs.realpathSync(process.argv[1]) === fs.realpathSync(fileURLToPath(import.meta.url))) process.exitCode = main(process.argv.slice(2));
