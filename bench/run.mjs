@@ -3,11 +3,12 @@
 // `make bench`: what Redoubt signs in a second and how soon, over HTTPS with policy and receipts, beside the raw limits of the same
 // cores and beside its peers, in one run. Every signature that is counted is verified afterwards.
 //
-//   tools/node bench/run.mjs [--rows ID,…] [--trials 5] [--seconds 3] [--quick] [--keys-1m] [--no-peers] [--data FOLDER] [--out FOLDER]
+//   tools/node bench/run.mjs [--rows ID,…] [--trials 5] [--seconds 3] [--quick] [--keys-1m] [--no-peers] [--store URL] [--data FOLDER] [--out FOLDER]
 //
 //   --rows      these rows only (`--list` tells which there are); a row's id, or a group's name
 //   --quick     a few rows, for a second each: that everything works, for CI. Its figures mean little
 //   --keys-1m   the rows with a million keys, too; making them takes some minutes
+//   --store     sealed records lie there (postgresql://user@host/database) and not in a SQLite file; with a --data folder of its own
 //   --data      keeps `redoubt up`'s folder, and with it the keys, for the next run
 //   --out       where results.json, README.md and the plots are written (docs/performance)
 import fs from "node:fs";
@@ -18,17 +19,18 @@ import { root } from "../tests/e2e/lib.mjs";
 import { coldStart } from "./harness/cold_start.mjs";
 import { machine, versions } from "./harness/machine.mjs";
 import { measure } from "./harness/measure.mjs";
+import { parts } from "./harness/parts.mjs";
 import { peers } from "./harness/peers.mjs";
-import { policyCost } from "./harness/policy_cost.mjs";
 import { rawCurve } from "./harness/raw.mjs";
 import { optional, quick, rows } from "./harness/rows.mjs";
 import { start, usual } from "./harness/system.mjs";
 import { writeReport } from "./report/report.mjs";
 
 const { values: asked } = parseArgs({ options: { rows: { type: "string" }, trials: { type: "string" }, seconds: { type: "string" }, quick: { type: "boolean", default: false },
-  "keys-1m": { type: "boolean", default: false }, "no-peers": { type: "boolean", default: false }, data: { type: "string" }, out: { type: "string" },
+  "keys-1m": { type: "boolean", default: false }, "no-peers": { type: "boolean", default: false }, data: { type: "string" }, store: { type: "string" }, out: { type: "string" },
   list: { type: "boolean", default: false } } });
-const options = { quick: asked.quick, trials: Number(asked.trials ?? (asked.quick ? 1 : 5)), seconds: Number(asked.seconds ?? (asked.quick ? 1 : 3)) };
+const options = { quick: asked.quick, trials: Number(asked.trials ?? (asked.quick ? 1 : 5)), seconds: Number(asked.seconds ?? (asked.quick ? 1 : 3)),
+  store: asked.store?.split(":")[0] };
 if (!(options.trials >= 1 && options.seconds > 0)) throw new Error("--trials and --seconds must be positive");
 
 function selected() {
@@ -46,7 +48,7 @@ const say = (text) => process.stderr.write(`bench: [${String(Math.round((Date.no
 function bySystem(wanted) {
   const groups = new Map();
   for (const row of wanted) {
-    const key = JSON.stringify({ ...usual, ...row.system });
+    const key = JSON.stringify({ ...usual, ...row.system, store: asked.store });
     groups.set(key, [...(groups.get(key) ?? []), row]);
   }
   return [...groups.values()];
@@ -62,7 +64,7 @@ function told({ figures }) {
 async function measureAll(wanted, folder) {
   const results = [];
   for (const group of bySystem(wanted)) {
-    const system = await start(folder, group[0].system);
+    const system = await start(folder, { ...group[0].system, store: asked.store });
     try {
       for (const row of group) {
         say(`${row.id}: ${row.title}`);
@@ -94,8 +96,8 @@ async function main() {
     const raw = [await rawCurve(options.quick ? 200 : 2_000)];
     say(`raw libsecp256k1 ${raw[0].library} on ${raw[0].threads} cores: ${Math.round(raw[0].sign)} sign/s, ${Math.round(raw[0].sign_verify)} sign+verify/s`);
     results.rows = await measureAll(wanted, folder);
-    results.policy_cost_us = await policyCost(options);
-    results.cold_start = await coldStart(folder, options, say);
+    results.parts = await parts(options);
+    results.cold_start = await coldStart(folder, { ...options, store: asked.store }, say);
     if (!asked["no-peers"]) results.peers = await peers(options, say);
     raw.push(await rawCurve(options.quick ? 200 : 2_000));
     results.raw = raw;

@@ -39,6 +39,8 @@ async function trial(row, spec, options, folder) {
   const { steps, verified } = await load(spec, folder);
   const line = steps.filter(({ mode }) => mode === row.mode).at(-1), closed = steps.find(({ mode }) => mode === "closed");
   if (!line) throw new Error("the load generator told no such step");
+  const others = Object.keys(line.statuses ?? {}).filter((status) => status !== "200");
+  if (row.mode === "closed" && others.length > 0) throw new Error(`answers had status ${others.join(", ")}`);
   return { line, closed, verified };
 }
 
@@ -57,8 +59,9 @@ function summary(row, trials) {
   if (row.mode === "handshakes") return { handshakes_per_s: of(({ line }) => line.handshakes_per_s ?? line.requests / line.seconds), latency_p50_us: figures.latency_p50_us };
   figures.signatures_per_s = of(({ line }) => line.signatures_per_s);
   if (row.mode === "open")
-    Object.assign(figures, { closed_loop_per_s: of(({ closed }) => closed.signatures_per_s), late_p99_us: of(({ line }) => line.late_us_p99),
-      refused: of(({ line }) => (line.statuses["503"] ?? 0) / line.requests) });
+    Object.assign(figures, { asked_per_s: of(({ line }) => line.rate), closed_loop_per_s: of(({ closed }) => closed.signatures_per_s),
+      late_p99_us: of(({ line }) => line.late_us_p99), refused: of(({ line }) => (line.statuses["503"] ?? 0) / line.requests),
+      refused_p99_us: of(({ line }) => line.refused_latency_us?.p99) });
   for (const name of Object.keys(trials[0].ratios)) figures[name] = of(({ ratios }) => ratios[name]);
   return figures;
 }

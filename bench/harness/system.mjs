@@ -7,6 +7,7 @@
 //   { enclaves: 2 }      so many enclaves
 //   { tls: true }        the listener whose TLS ends inside the enclave
 //   { shed: true }       --short-queues
+//   { store: URL }       sealed records lie there, not in a SQLite file
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import fs from "node:fs";
@@ -16,7 +17,7 @@ import { request, until, up } from "../../tests/e2e/lib.mjs";
 import { secondGateway } from "../../tests/e2e/second_gateway.mjs";
 import { running } from "./running.mjs";
 
-export const usual = { verify: true, open: false, receipts: true, enclaves: 1, tls: false, shed: false };
+export const usual = { verify: true, open: false, receipts: true, enclaves: 1, tls: false, shed: false, store: undefined };
 
 // The clients document and the one client's token, made once for a folder.
 function clientsOf(folder) {
@@ -32,9 +33,9 @@ function clientsOf(folder) {
 }
 
 // The first start makes KMS keys, manifest and vault; what the manifest demands is changed afterwards, and pinned by the next start.
-async function prepare(folder) {
+async function prepare(folder, extra) {
   if (fs.existsSync(path.join(folder, "manifest.json"))) return;
-  const first = await up({ dataDir: folder, extra: ["--quiet"] });
+  const first = await up({ dataDir: folder, extra });
   await running(first.stop)();
 }
 
@@ -57,11 +58,12 @@ export const healthy = async (ready) => until("the enclaves sign", async () => (
 export async function start(folder, wanted) {
   const config = { ...usual, ...wanted };
   fs.mkdirSync(folder, { recursive: true });
-  await prepare(folder);
+  const always = ["--quiet", ...(config.store ? ["--store", config.store] : [])];
+  await prepare(folder, always);
   writeManifest(folder, config);
   const clients = clientsOf(folder);
   const port = config.tls ? await freePort() : undefined;
-  const system = await up({ dataDir: folder, enclaves: config.enclaves, extra: ["--quiet", "--clients", clients.file, ...(config.shed ? ["--short-queues"] : []),
+  const system = await up({ dataDir: folder, enclaves: config.enclaves, extra: [...always, "--clients", clients.file, ...(config.shed ? ["--short-queues"] : []),
     ...(config.tls ? ["--tls-enclave", `127.0.0.1:${port}`] : [])] });
   const stopSystem = running(system.stop);
   let second, stopSecond;

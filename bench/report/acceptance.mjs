@@ -4,7 +4,7 @@ const percent = (value) => `${(100 * value).toFixed(1)} %`;
 const spreadOf = (show, { median, min, max }) => (min === max ? show(median) : `${show(median)} (${show(min)}–${show(max)})`);
 const us = (value) => `${Math.round(value)} µs`, times = (value) => `${value >= 100 ? Math.round(value).toLocaleString("en-US") : value.toFixed(1)}×`;
 
-export function acceptance({ rows: list, peers, policy_cost_us: policy, machine }) {
+export function acceptance({ rows: list, peers, parts, machine }) {
   const cores = machine.processor.cores;
   const rows = new Map(list.filter(({ failed }) => !failed).map((row) => [row.id, row.figures]));
   const lines = [];
@@ -43,7 +43,7 @@ export function acceptance({ rows: list, peers, policy_cost_us: policy, machine 
   const hot = rows.get("h2"), many = rows.get("keys-1m");
   const kept = hot && many && many.of_sign_verify.median / hot.of_sign_verify.median;
   add("1,000,000 keys, uniform, beside one hot key", "≥ 60 %", kept && percent(kept), kept && kept >= 0.6);
-  const rules = policy?.["100 rules, fields of the transaction"];
+  const rules = parts.find(({ id }) => id === "100-rules-fields-of-the-transaction")?.us;
   add("100 rules, in the enclave", "< 10 µs", rules && `${rules.toFixed(1)} µs`, rules && rules < 10);
   const beside = (what, least, value) => add(what, `≥ ${least.toLocaleString("en-US")}×`, value && times(value), value && value >= least);
   const best = (batch) => peers.anvil.filter((each) => (each.batch > 1) === batch).reduce((one, other) => (other.of_sign.median > one.of_sign.median ? other : one));
