@@ -52,6 +52,8 @@ struct HttpResponse {
     // {"error": sentence, "code": name} with the code's status.
     static HttpResponse error(Code code, std::string_view sentence);
     static HttpResponse error(const Error& e) { return error(e.code, e.text.view()); }
+    // A server's own, which no handler saw: with "retry-after" where trying again may help.
+    static HttpResponse refusal(const Error& e);
 };
 
 struct HttpLimits {

@@ -2,6 +2,7 @@
 #include "net/http_connection.h"
 
 #include "base/clock.h"
+#include "net/http1.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -15,13 +16,11 @@ namespace redoubt::net {
 
 namespace {
 
-constexpr std::size_t kMaxUnsent = 256 * 1024; // beyond, no further request is read
 constexpr std::size_t kKeptBuffer = 64 * 1024; // a larger one is given back when it is empty
-constexpr int kReadsPerEvent = 4;              // of a TLS record (16 KiB) each; then others have their turn
+constexpr int kWritesPerFlush = 16; // of what a protocol fills in at once; then others have their turn
+constexpr int kReadsPerEvent = 4;   // of a TLS record (16 KiB) each; then others have their turn
 constexpr std::int64_t kLingerMs = 2'000;
 constexpr std::uint64_t kMinProgress = 64 * 1024; // bytes a slow reader takes in each write timeout
-
-constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 } // namespace
 
@@ -38,10 +37,10 @@ void HttpServer::Responder::State::answer(HttpResponse response, std::optional<s
 }
 
 HttpServer::Impl::Connection::Connection(std::shared_ptr<Impl> server, Stream stream)
-    : server_(std::move(server)), stream_(std::move(stream)),
-      parser_(HttpParser::Kind::Request, server_->options.limits),
-      phase_(stream_.is_tls() ? Phase::Handshake : Phase::Open), interest_(EPOLLIN),
-      since_ms_(monotonic_ms()) {}
+    : server_(std::move(server)), stream_(std::move(stream)), interest_(EPOLLIN), since_ms_(monotonic_ms()) {
+    if (!stream_.is_tls())
+        begin();
+}
 
 void HttpServer::Impl::Connection::start() {
     server_->loop.add(stream_.fd(), interest_,
@@ -71,11 +70,9 @@ void HttpServer::Impl::Connection::shake_hands() {
     const Io outcome = stream_.handshake();
     switch (outcome) {
     case Io::Done:
-        phase_ = Phase::Open;
-        since_ms_ = monotonic_ms();
-        peer_ = stream_.peer();
+        begin();
         read(); // the first request may have come with the handshake's last message
-        if (phase_ == Phase::Open)
+        if (open())
             update_interest();
         return;
     case Io::WantRead:
@@ -92,27 +89,40 @@ void HttpServer::Impl::Connection::shake_hands() {
     }
 }
 
-bool HttpServer::Impl::Connection::paused() const noexcept {
-    return slots_.size() >= server_->options.max_pipelined || unsent() > kMaxUnsent;
-}
-
-bool HttpServer::Impl::Connection::wants_input() const noexcept {
-    return phase_ == Phase::Open && !no_more_ && in_.empty() && !paused();
-}
-
-bool HttpServer::Impl::Connection::idle() const noexcept {
-    return slots_.empty() && unsent() == 0 && in_.empty() && !parser_.started();
+void HttpServer::Impl::Connection::begin() {
+    phase_ = Phase::Open;
+    since_ms_ = monotonic_ms();
+    peer_ = stream_.peer();
+    if (options().http2 && stream_.alpn() == "h2")
+        protocol_ = options().http2(*this);
+    else
+        protocol_ = std::make_unique<Http1>(*this);
 }
 
 // Brings the server's sum up to date with what this connection holds.
-void HttpServer::Impl::Connection::account() {
-    const std::size_t now = phase_ == Phase::Closed ? 0 : slot_bytes_ + parser_.request().body.size();
-    server_->held_bytes += now - held_bytes_; // modulo 2^64, as the sum is
-    held_bytes_ = now;
+bool HttpServer::Impl::Connection::hold(std::size_t bytes) noexcept {
+    server_->held_bytes += bytes - held_bytes_; // modulo 2^64, as the sum is
+    held_bytes_ = bytes;
+    return held_bytes_ <= kFairShare || server_->held_bytes <= options().max_held_bytes;
 }
 
-bool HttpServer::Impl::Connection::holds_too_much() const noexcept {
-    return held_bytes_ > kFairShare && server_->held_bytes > server_->options.max_held_bytes;
+void HttpServer::Impl::Connection::hand_on(HttpRequest request, std::uint64_t sequence) {
+    request.peer = peer_;
+    served_ = worked_ = true;
+    Responder respond;
+    respond.state_ = std::make_shared<Responder::State>(weak_from_this(), sequence);
+    const auto server = server_; // the handler may end the server, and with it this connection
+    server->handler(std::move(request), std::move(respond));
+}
+
+void HttpServer::Impl::Connection::answer(std::uint64_t sequence, HttpResponse response,
+                                          std::optional<std::size_t> cut_after) {
+    if (open())
+        protocol_->answer(sequence, std::move(response), cut_after);
+}
+
+bool HttpServer::Impl::Connection::gone(std::uint64_t sequence) const noexcept {
+    return phase_ == Phase::Closed || protocol_->gone(sequence);
 }
 
 void HttpServer::Impl::Connection::read() {
@@ -121,17 +131,13 @@ void HttpServer::Impl::Connection::read() {
         std::size_t n = 0;
         Bytes& buffer = server_->read_buffer;
         switch (stream_.read(buffer, n)) {
-        case Io::Done: {
-            const auto got = ByteView(buffer).first(n);
-            const std::size_t taken = parse(got);
-            if (phase_ != Phase::Open)
+        case Io::Done:
+            protocol_->take(ByteView(buffer).first(n));
+            if (!open())
                 return;
-            if (!no_more_ && taken < n)
-                in_.assign(got.begin() + static_cast<std::ptrdiff_t>(taken), got.end());
             if (!stream_.pending())
                 return update_interest();
             break;
-        }
         case Io::WantRead:
             return update_interest();
         case Io::WantWrite:
@@ -160,126 +166,6 @@ void HttpServer::Impl::Connection::read_later() {
     });
 }
 
-// Parses and hands out requests until the bytes end or no more is wanted; returns how many were taken.
-std::size_t HttpServer::Impl::Connection::parse(ByteView bytes) {
-    std::size_t at = 0;
-    while (at < bytes.size() && phase_ == Phase::Open && !no_more_ && !paused()) {
-        if (!parser_.started())
-            request_since_ms_ = monotonic_ms();
-        const auto taken = parser_.feed(bytes.subspan(at));
-        if (!taken) {
-            reject(taken.error());
-            return bytes.size();
-        }
-        at += *taken;
-        account();
-        if (holds_too_much()) {
-            reject({Code::Overloaded, "the server holds too many request bodies; try again in a second"});
-            return bytes.size();
-        }
-        if (parser_.done())
-            dispatch();
-        else
-            offer_continue();
-    }
-    return at;
-}
-
-void HttpServer::Impl::Connection::dispatch() {
-    HttpRequest request = parser_.take_request();
-    request.peer = peer_;
-    served_ = true;
-    continue_sent_ = false;
-    if (!request.keep_alive || server_->draining)
-        no_more_ = true;
-    slots_.push_back({request.keep_alive, request.method == "HEAD", request.body.size()});
-    slot_bytes_ += request.body.size();
-    Responder respond;
-    respond.state_ =
-        std::make_shared<Responder::State>(weak_from_this(), first_sequence_ + slots_.size() - 1);
-    const auto server = server_; // the handler may end the server, and with it this connection
-    server->handler(std::move(request), std::move(respond));
-}
-
-// The client waits for our 100 before it sends the body.
-bool HttpServer::Impl::Connection::continue_owed() const noexcept {
-    return !continue_sent_ && parser_.head_done() && parser_.request().expect_continue;
-}
-
-// RFC 9110, section 10.1.1; after the answers to earlier requests.
-void HttpServer::Impl::Connection::offer_continue() {
-    if (!slots_.empty() || !continue_owed())
-        return;
-    continue_sent_ = true;
-    request_since_ms_ = monotonic_ms();
-    append(out_, as_bytes(kContinue));
-    want_flush();
-}
-
-// The message's end is not known any more, so neither is the next one's beginning.
-void HttpServer::Impl::Connection::reject(const Error& error) {
-    ++server_->counts.rejected;
-    no_more_ = true;
-    auto response = HttpResponse::error(error);
-    if (response.status == 503)
-        response.headers.push_back({"retry-after", "1"});
-    slots_.push_back({false, false, 0, true, std::move(response)});
-    write_answers();
-}
-
-void HttpServer::Impl::Connection::answer(std::uint64_t sequence, HttpResponse response,
-                                          std::optional<std::size_t> cut_after) {
-    if (phase_ != Phase::Open)
-        return;
-    const std::uint64_t at = sequence - first_sequence_;
-    if (at >= slots_.size() || slots_[at].answered)
-        return;
-    slots_[at].answered = true;
-    slots_[at].cut_after = cut_after;
-    slot_bytes_ -= std::exchange(slots_[at].body, 0);
-    account();
-    if (at == 0) {
-        write_answer(slots_.front(), response);
-        slots_.pop_front();
-        ++first_sequence_;
-        write_answers();
-    } else {
-        slots_[at].response = std::move(response);
-    }
-}
-
-// Those that are complete and whose turn it is.
-void HttpServer::Impl::Connection::write_answers() {
-    while (!slots_.empty() && slots_.front().answered) {
-        write_answer(slots_.front(), slots_.front().response);
-        slots_.pop_front();
-        ++first_sequence_;
-    }
-    offer_continue();
-    want_flush();
-}
-
-void HttpServer::Impl::Connection::write_answer(const Slot& slot, const HttpResponse& response) {
-    const bool last = slots_.size() == 1;
-    const bool more_coming = !no_more_ && (!server_->draining || parser_.started() || !in_.empty());
-    const bool keep_alive = slot.keep_alive && (!last || more_coming);
-    if (cut_)
-        return; // an earlier answer ended the connection
-    if (slot.cut_after) {
-        const std::size_t before = out_.size();
-        append_response(out_, response, keep_alive, slot.head, server_->common_headers());
-        out_.resize(std::min(out_.size(), before + *slot.cut_after));
-        no_more_ = true;
-        cut_ = true;
-        return;
-    }
-    append_response(out_, response, keep_alive, slot.head, server_->common_headers());
-    if (!keep_alive) {
-        no_more_ = true;
-        close_wanted_ = true;
-    }
-}
-
 void HttpServer::Impl::Connection::want_flush() {
     if (std::exchange(flush_wanted_, true))
         return;
@@ -288,14 +174,47 @@ void HttpServer::Impl::Connection::want_flush() {
 
 void HttpServer::Impl::Connection::flush() {
     flush_wanted_ = false;
-    if (phase_ != Phase::Open)
+    for (int i = 0; i < kWritesPerFlush; ++i) {
+        if (!open())
+            return;
+        if (!blocked_ || unsent() == 0)
+            protocol_->fill();
+        if (!send())
+            return;
+        if (unsent() > 0) { // the socket is full
+            if (sent >= out.size() / 2) {
+                out.erase(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(sent));
+                sent = 0;
+            }
+            break;
+        }
+        if (out.empty()) {
+            sent_all();
+            break;
+        }
+        out.clear();
+        sent = 0;
+        if (i + 1 == kWritesPerFlush)
+            want_flush();
+    }
+    if (!open())
         return;
+    protocol_->resume();
+    if (!open())
+        return;
+    update_interest();
+    if (wants_input() && stream_.pending())
+        read_later();
+}
+
+// False: the connection ended.
+bool HttpServer::Impl::Connection::send() {
     bool full = false;
-    while (sent_ < out_.size() && !full) {
+    while (sent < out.size() && !full) {
         std::size_t n = 0;
-        switch (stream_.write(ByteView(out_).subspan(sent_), n)) {
+        switch (stream_.write(ByteView(out).subspan(sent), n)) {
         case Io::Done:
-            sent_ += n;
+            sent += n;
             sent_total_ += n;
             break;
         case Io::WantRead:
@@ -304,7 +223,8 @@ void HttpServer::Impl::Connection::flush() {
             break;
         case Io::Closed:
         case Io::Failed:
-            return close();
+            close();
+            return false;
         }
     }
     if (full && !blocked_) {
@@ -312,25 +232,22 @@ void HttpServer::Impl::Connection::flush() {
         delivered_at_block_ = delivered();
     }
     blocked_ = full;
-    if (!full) {
-        out_.clear();
-        sent_ = 0;
-        if (out_.capacity() > kKeptBuffer)
-            out_ = Bytes();
-        if (cut_)
-            return close();
-        if (close_wanted_)
-            return linger();
-        if (slots_.empty()) {
-            if (no_more_)
-                return linger();
-            since_ms_ = monotonic_ms();
-        }
-    } else if (sent_ >= out_.size() / 2) {
-        out_.erase(out_.begin(), out_.begin() + static_cast<std::ptrdiff_t>(sent_));
-        sent_ = 0;
-    }
-    resume();
+    return true;
+}
+
+void HttpServer::Impl::Connection::sent_all() {
+    if (out.capacity() > kKeptBuffer)
+        out = Bytes();
+    if (cut)
+        return close();
+    if (close_wanted)
+        return linger();
+    if (protocol_->working())
+        return;
+    if (no_more)
+        return linger();
+    if (std::exchange(worked_, false))
+        since_ms_ = monotonic_ms();
 }
 
 // What the peer's kernel has taken. Counting what the socket took instead would let a peer that reads seem to
@@ -342,26 +259,10 @@ std::uint64_t HttpServer::Impl::Connection::delivered() const noexcept {
     return sent_total_ - std::min(sent_total_, static_cast<std::uint64_t>(queued));
 }
 
-// There may be room for requests again.
-void HttpServer::Impl::Connection::resume() {
-    if (!in_.empty() && !paused()) {
-        in_taken_ += parse(ByteView(in_).subspan(in_taken_));
-        if (phase_ != Phase::Open)
-            return;
-        if (no_more_ || in_taken_ == in_.size()) {
-            in_.clear();
-            in_taken_ = 0;
-        }
-    }
-    update_interest();
-    if (wants_input() && stream_.pending())
-        read_later();
-}
-
 void HttpServer::Impl::Connection::update_interest() {
     const bool reads = wants_input();
-    if (reads && !reads_ && parser_.started())
-        request_since_ms_ = monotonic_ms(); // it was not the client that made its request wait
+    if (reads && !reads_)
+        protocol_->waited(monotonic_ms());
     reads_ = reads;
     const std::uint32_t wanted = (reads ? EPOLLIN : 0U) | (blocked_ || read_wants_write_ ? EPOLLOUT : 0U);
     if (wanted != interest_)
@@ -370,8 +271,8 @@ void HttpServer::Impl::Connection::update_interest() {
 
 // The peer sends no more. What it asked before is answered.
 void HttpServer::Impl::Connection::peer_ended() {
-    no_more_ = true;
-    if (slots_.empty() && unsent() == 0)
+    no_more = true;
+    if (!protocol_->working() && unsent() == 0)
         return close();
     update_interest();
 }
@@ -410,6 +311,9 @@ void HttpServer::Impl::Connection::check_time(std::int64_t now) {
     case Phase::Open:
         break;
     }
+    const bool waits = protocol_->check_time(now, blocked_);
+    if (!open())
+        return;
     if (blocked_) {
         if (now - blocked_since_ms_ < limits.write_timeout_ms)
             return;
@@ -418,32 +322,37 @@ void HttpServer::Impl::Connection::check_time(std::int64_t now) {
             return close();
         blocked_since_ms_ = now;
         delivered_at_block_ = now_delivered;
-    } else if (parser_.started()) {
-        if (wants_input() && !continue_owed() && now - request_since_ms_ >= limits.request_timeout_ms)
-            reject({Code::Timeout, "the request did not arrive in time; send it faster"});
-    } else if (idle()) {
-        if (now - since_ms_ >= limits.idle_timeout_ms ||
-            (server_->draining &&
-             now - std::max(since_ms_, server_->drain_since_ms) >= server_->drain_idle_ms))
-            close();
+    } else if (!waits && unsent() == 0) {
+        if (now - since_ms_ < limits.idle_timeout_ms &&
+            (!server_->draining ||
+             now - std::max(since_ms_, server_->drain_since_ms) < server_->drain_idle_ms))
+            return;
+        if (!protocol_->farewell())
+            return close();
+        no_more = close_wanted = true;
+        want_flush();
     }
+}
+
+void HttpServer::Impl::Connection::drain() {
+    if (open())
+        protocol_->drain();
 }
 
 void HttpServer::Impl::Connection::close() {
     if (phase_ == Phase::Closed)
         return;
     const auto self = shared_from_this();
-    if (phase_ == Phase::Open && unsent() == 0 && !cut_)
+    if (open() && unsent() == 0 && !cut)
         stream_.shutdown();
     phase_ = Phase::Closed;
     server_->loop.remove(stream_.fd());
     stream_ = Stream::plain(Fd());
-    in_ = Bytes();
-    out_ = Bytes();
-    in_taken_ = sent_ = 0;
-    slots_.clear();
-    slot_bytes_ = 0;
-    account();
+    out = Bytes();
+    sent = 0;
+    if (protocol_)
+        protocol_->ended();
+    (void)hold(0);
     server_->forget(*this);
 }
 

@@ -2,9 +2,8 @@
 // The server's inside (http_server.h is its outside): what all connections share, and one connection.
 #pragma once
 
-#include "net/http_server.h"
+#include "net/http_protocol.h"
 
-#include <deque>
 #include <optional>
 #include <vector>
 
@@ -30,8 +29,9 @@ struct HttpServer::Impl : std::enable_shared_from_this<Impl> {
     void plan_sweep();
     void sweep();
     void finish_drain();
-    // "date" and "server" as header lines.
+    // "date" and "server" as header lines; the date alone.
     const std::string& common_headers();
+    const std::string& date();
 
     EventLoop& loop;
     Fd listener;
@@ -43,7 +43,7 @@ struct HttpServer::Impl : std::enable_shared_from_this<Impl> {
     HttpServer::Counts counts{};
     std::vector<std::shared_ptr<Connection>> unflushed, flushing;
     Bytes read_buffer; // of whoever reads at the moment; nothing stays in it
-    std::string common_headers_text;
+    std::string date_text, common_headers_text;
     std::int64_t common_headers_second = -1;
     int sweep_ms;
     EventLoop::TimerId sweep_timer = 0; // 0: none
@@ -69,59 +69,54 @@ struct HttpServer::Responder::State {
     bool answered = false;
 };
 
-// Handshake → Open → (Lingering →) Closed. While Open, requests are read and answered:
-//   no_more_       no further request is read: the peer's last one is here, it sent nonsense, or it ended
-//   paused()       not at the moment: enough is in work or unsent
-//   close_wanted_  an answer with "connection: close" was written; when all is sent, the connection lingers
-// Lingering: our side is shut, and what the peer still sends is read and dropped for a while, for closing
-// with unread bytes would reset the connection and could take the answer with it.
-class HttpServer::Impl::Connection : public std::enable_shared_from_this<Connection> {
+// Handshake → Open → (Lingering →) Closed. While Open, its protocol reads requests and writes answers; when
+// no more is to be read and all is sent, or an answer was the last one, the connection lingers. Lingering:
+// our side is shut, and what the peer still sends is read and dropped for a while, for closing with unread
+// bytes would reset the connection and could take the answer with it.
+class HttpServer::Impl::Connection final : public HttpCarrier,
+                                           public std::enable_shared_from_this<Connection> {
   public:
     Connection(std::shared_ptr<Impl> server, Stream stream);
 
     void start();
     void answer(std::uint64_t sequence, HttpResponse response, std::optional<std::size_t> cut_after);
+    bool gone(std::uint64_t sequence) const noexcept;
     void flush();
     void check_time(std::int64_t now);
+    void drain();
     void close();
-    bool closed() const noexcept { return phase_ == Phase::Closed; }
+
+    const HttpServerOptions& options() const noexcept override { return server_->options; }
+    HttpServer::Counts& counts() noexcept override { return server_->counts; }
+    bool draining() const noexcept override { return server_->draining; }
+    bool open() const noexcept override { return phase_ == Phase::Open; }
+    bool secure() const noexcept override { return stream_.is_tls(); }
+    const std::string& common_lines() override { return server_->common_headers(); }
+    const std::string& date() override { return server_->date(); }
+    void hand_on(HttpRequest request, std::uint64_t sequence) override;
+    bool hold(std::size_t bytes) noexcept override;
+    void want_flush() override;
 
   private:
     friend struct HttpServer::Impl;
     enum class Phase { Handshake, Open, Lingering, Closed };
-    struct Slot {
-        bool keep_alive;
-        bool head;
-        std::size_t body;
-        bool answered = false;
-        HttpResponse response{};                // where it waits for those before it
-        std::optional<std::size_t> cut_after{}; // Responder::cut()
-    };
 
     void ready(std::uint32_t events);
     void shake_hands();
+    void begin();
     void read();
     void read_later();
-    std::size_t parse(ByteView bytes);
-    void dispatch();
-    void offer_continue();
-    void reject(const Error& error);
-    void write_answer(const Slot& slot, const HttpResponse& response);
-    void write_answers();
-    void resume();
+    bool send();
+    void sent_all();
     void peer_ended();
     void linger();
     void drain_input();
-    void want_flush();
     void update_interest();
     std::uint64_t delivered() const noexcept;
-    bool continue_owed() const noexcept;
-    bool paused() const noexcept;
-    bool wants_input() const noexcept;
-    bool idle() const noexcept;
+    bool wants_input() const noexcept { return open() && !no_more && protocol_->wants_input(); }
     // Waits for nothing of ours: it is in its handshake, idle, or slow to send a request.
     bool evictable() const noexcept {
-        return phase_ == Phase::Handshake || (phase_ == Phase::Open && slots_.empty() && unsent() == 0);
+        return phase_ == Phase::Handshake || (open() && !protocol_->working() && unsent() == 0);
     }
     // Whether this one rather makes room for another: who has never sent a whole request before those who
     // have, and of either kind the one that has kept us waiting for longest.
@@ -129,39 +124,25 @@ class HttpServer::Impl::Connection : public std::enable_shared_from_this<Connect
         return served_ != other.served_ ? !served_ : waiting_since() < other.waiting_since();
     }
     std::int64_t waiting_since() const noexcept {
-        return served_ && parser_.started() ? request_since_ms_ : since_ms_;
+        return served_ ? protocol_->partial_since().value_or(since_ms_) : since_ms_;
     }
-    void account();
-    bool holds_too_much() const noexcept;
-    std::size_t unsent() const noexcept { return out_.size() - sent_; }
 
     std::shared_ptr<Impl> server_;
     Stream stream_;
-    std::shared_ptr<const Peer> peer_; // as the handshake told
-    HttpParser parser_;
-    Phase phase_;
+    std::shared_ptr<const Peer> peer_;       // as the handshake told
+    std::unique_ptr<HttpProtocol> protocol_; // nullptr: in its handshake
+    Phase phase_ = Phase::Handshake;
     std::size_t index_ = 0; // in server_->connections
     std::uint32_t interest_;
-    Bytes in_; // received, not parsed: paused in the middle of a read
-    std::size_t in_taken_ = 0;
-    Bytes out_;
-    std::size_t sent_ = 0;
-    std::deque<Slot> slots_;           // requests in work, in order
-    std::size_t slot_bytes_ = 0;       // their bodies
-    std::size_t held_bytes_ = 0;       // what server_->held_bytes has of this connection
-    std::uint64_t first_sequence_ = 0; // of slots_
-    bool served_ = false;              // a whole request has come
-    bool no_more_ = false;
-    bool close_wanted_ = false;
-    bool cut_ = false;     // what is unsent goes out, then the connection is dropped
-    bool blocked_ = false; // the socket takes no more
+    std::size_t held_bytes_ = 0; // what server_->held_bytes has of this connection
+    bool served_ = false;        // a whole request has come
+    bool worked_ = false;        // since it was idle
+    bool blocked_ = false;       // the socket takes no more
     bool read_wants_write_ = false;
     bool read_planned_ = false;
     bool flush_wanted_ = false;
-    bool continue_sent_ = false;
-    bool reads_ = true;                 // wanted input when last asked
-    std::int64_t since_ms_;             // the phase began, or the connection became idle
-    std::int64_t request_since_ms_ = 0; // its first byte
+    bool reads_ = true;     // wanted input when last asked
+    std::int64_t since_ms_; // the phase began, or the connection became idle
     std::int64_t blocked_since_ms_ = 0;
     std::uint64_t sent_total_ = 0, delivered_at_block_ = 0;
 };

@@ -156,6 +156,13 @@ HttpResponse HttpResponse::error(Code code, std::string_view sentence) {
     return json(http_status(code), std::move(body));
 }
 
+HttpResponse HttpResponse::refusal(const Error& e) {
+    HttpResponse out = error(e);
+    if (out.status == 503)
+        out.headers.push_back({"retry-after", "1"});
+    return out;
+}
+
 void append_response(Bytes& out, const HttpResponse& response, bool keep_alive, bool head_only,
                      std::string_view more) {
     const bool known = response.status >= 200 && response.status <= 599;

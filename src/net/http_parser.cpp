@@ -4,6 +4,7 @@
 // before that, so that every split of the same bytes has the same outcome.
 #include "net/http.h"
 #include "net/http_grammar.h"
+#include "net/http_head.h"
 
 #include <algorithm>
 #include <charconv>
@@ -13,24 +14,13 @@ namespace redoubt::net {
 
 namespace {
 
-constexpr std::size_t kMaxMethod = 32;
-constexpr std::size_t kMaxChunkDigits = 8;         // any body limit has fewer
-constexpr std::size_t kFirstBodyBytes = 64 * 1024; // reserved at once; more only as it comes
-constexpr std::size_t kUsualHeaders = 16;
+constexpr std::size_t kMaxChunkDigits = 8; // any body limit has fewer
 constexpr int kMaxInterim = 8;
 
 bool is_version(std::string_view text) noexcept {
     const auto digit = [](char c) { return c >= '0' && c <= '9'; };
     return text.size() == 8 && text.starts_with("HTTP/") && digit(text[5]) && text[6] == '.' &&
            digit(text[7]);
-}
-
-// Digits only, no leading zero: what two readers cannot read differently.
-bool parse_length(std::string_view text, std::uint64_t& out) noexcept {
-    if (text.empty() || (text.size() > 1 && text[0] == '0'))
-        return false;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-    return error == std::errc{} && end == text.data() + text.size();
 }
 
 } // namespace
@@ -213,21 +203,8 @@ Status HttpParser::request_line(std::string_view text) {
     const std::string_view version = text.substr(second + 1);
     if (version != "HTTP/1.1" && version != "HTTP/1.0")
         return refuse(Code::HttpVersion, "this HTTP version is not spoken here; use HTTP/1.1");
-    if (!is_token(method) || method.size() > kMaxMethod)
-        return refuse(Code::BadRequest, "the method is malformed");
-    if (text.size() > limits_.request_line)
-        return refuse(Code::UriTooLong, "the request line is longer than the limit; shorten the path");
-    if (!is_origin_form(target))
-        return refuse(Code::BadRequest,
-                      "the request target must be a path, with other characters percent-encoded");
+    REDOUBT_CHECK(take_request_line(request_, method, target, limits_.request_line));
     version_1_0_ = version == "HTTP/1.0";
-    request_.method = method;
-    request_.target = target;
-    const auto question = target.find('?');
-    request_.path = target.substr(0, question);
-    request_.has_query = question != std::string_view::npos;
-    if (request_.has_query)
-        request_.query = target.substr(question + 1);
     headers_->reserve(kUsualHeaders);
     state_ = State::Headers;
     return {};
@@ -297,16 +274,14 @@ Status HttpParser::request_head() {
         if (name == "host") {
             if (has_host)
                 return refuse(Code::BadRequest, "there are two Host headers; send one");
-            if (!is_authority(value))
-                return refuse(Code::BadRequest, "the Host header is not HOST or HOST:PORT");
-            request_.authority = value;
+            REDOUBT_CHECK(take_host(request_, value));
             has_host = true;
         } else if (name == "expect") {
-            if (!equals_ignoring_case(value, "100-continue"))
-                return refuse(Code::BadRequest, "the only expectation understood is 100-continue");
-            request_.expect_continue = !version_1_0_; // RFC 9110, section 10.1.1
+            REDOUBT_CHECK(take_expectation(request_, value));
         }
     }
+    if (version_1_0_) // RFC 9110, section 10.1.1
+        request_.expect_continue = false;
     if (!has_host)
         return refuse(Code::BadRequest, "the Host header is missing");
     request_.keep_alive = keep_alive_;

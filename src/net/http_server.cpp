@@ -189,6 +189,8 @@ void HttpServer::Impl::drain(int timeout_ms, std::function<void()> done) {
         return;
     drain_since_ms = monotonic_ms();
     drain_idle_ms = std::min(timeout_ms / 2, kDrainIdleMs);
+    for (const auto& connection : connections)
+        connection->drain();
     sweep_ms = std::clamp(drain_idle_ms / 8, kShortestSweepMs, sweep_ms);
     watch_listener(false);
     listener.reset();
@@ -234,11 +236,17 @@ const std::string& HttpServer::Impl::common_headers() {
     const std::int64_t second = system_time_ms() / 1000;
     if (second != common_headers_second) {
         common_headers_second = second;
-        common_headers_text = "date: " + http_date(second) + "\r\n";
+        date_text = http_date(second);
+        common_headers_text = "date: " + date_text + "\r\n";
         if (!options.server_name.empty())
             common_headers_text += "server: " + options.server_name + "\r\n";
     }
     return common_headers_text;
+}
+
+const std::string& HttpServer::Impl::date() {
+    (void)common_headers();
+    return date_text;
 }
 
 void HttpServer::Responder::operator()(HttpResponse response) const {
@@ -253,7 +261,7 @@ void HttpServer::Responder::cut(HttpResponse response, std::size_t bytes) const 
 
 bool HttpServer::Responder::client_gone() const noexcept {
     const auto connection = state_ ? state_->connection.lock() : nullptr;
-    return !connection || connection->closed();
+    return !connection || connection->gone(state_->sequence);
 }
 
 HttpServer::HttpServer(EventLoop& loop, Fd listener, const TlsContext* tls, HttpServerOptions options,

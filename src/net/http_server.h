@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An HTTP server on an event loop. Connections speak HTTP/1.1 with keep-alive and pipelining (answers in
-// request order); HTTP/2 will share this interface. The handler gets a whole request and answers now or
-// later, from the loop's thread.
+// request order), and HTTP/2 where the server is given it and the client's TLS asks for it. The handler gets
+// a whole request and answers now or later, from the loop's thread.
 #pragma once
 
 #include "net/event_loop.h"
@@ -12,6 +12,9 @@
 #include <memory>
 
 namespace redoubt::net {
+
+class HttpCarrier; // net/http_protocol.h
+class HttpProtocol;
 
 struct HttpServerOptions {
     HttpLimits limits{};
@@ -24,6 +27,10 @@ struct HttpServerOptions {
     std::size_t max_held_bytes = 256u << 20;
     std::size_t max_pipelined =
         64; // requests in work on one connection; beyond, reading stops until one is answered
+    // Connections whose TLS agreed on "h2" (ALPN) speak this (http2/http2.h); empty: there are none. The
+    // server's TLS context says what it agrees on.
+    std::function<std::unique_ptr<HttpProtocol>(HttpCarrier& carrier)> http2{};
+    std::size_t max_streams = 128; // requests at once on an HTTP/2 connection
     int handshake_timeout_ms = 10'000;
     int request_timeout_ms = 15'000; // from a request's first byte to its last
     int idle_timeout_ms = 120'000;
@@ -63,6 +70,7 @@ class HttpServer {
         std::uint64_t accepted = 0, handshakes_failed = 0; // connections; of them by TLS, or too late
         std::uint64_t evicted = 0, turned_away = 0;        // to make room, and where there was none to make
         std::uint64_t rejected = 0; // requests that were no HTTP, too large or too late
+        std::uint64_t requests_http1 = 0, requests_http2 = 0; // that were handed on
     };
     Counts counts() const noexcept;
     // Stops accepting; open connections get "connection: close" with their next answer; `done` is called when
