@@ -4,6 +4,7 @@
 #include "crypto/keccak.h"
 
 #include <algorithm>
+#include <array>
 
 namespace redoubt::ethereum {
 
@@ -14,7 +15,9 @@ Address address_of(const crypto::PublicKey& key) noexcept {
     return out;
 }
 
-std::string to_checksum(const Address& address) {
+namespace {
+
+std::string hashed_checksum(const Address& address) {
     std::string out = to_hex0x(address);
     // EIP-55: a letter is upper-case where the hash of the lower-case digits has the top bit of its nibble
     // set.
@@ -26,6 +29,25 @@ std::string to_checksum(const Address& address) {
             c = static_cast<char>(c - 'a' + 'A');
     }
     return out;
+}
+
+} // namespace
+
+// A signer's answers name few addresses, again and again, and each text costs a hash: the last ones are
+// remembered.
+std::string to_checksum(const Address& address) {
+    struct Known {
+        Address address;
+        std::array<char, 42> text; // begins with "0x", or with a zero byte: none
+    };
+    thread_local std::array<Known, 64> known{};
+    Known& slot = known[address.back() % known.size()];
+    if (slot.text[0] == 0 || slot.address != address) {
+        const std::string text = hashed_checksum(address);
+        slot.address = address;
+        std::copy_n(text.begin(), slot.text.size(), slot.text.begin());
+    }
+    return {slot.text.data(), slot.text.size()};
 }
 
 Result<Address> parse_address(std::string_view text) {
