@@ -12,6 +12,7 @@
 //     | {"kind": "session", "keyid": ID, "key_file": PEM, "sessions": 1 (requests take turns)},
 //   "headers": {NAME: VALUE}, more of them, lower-case; authorization, say,
 //   "prepare_per_s": requests made ready for each second of a closed trial, if the guess is too small,
+//   "allocations": {NAME: [FILE]}, counters of processes (count_allocations.cpp) to be read in the window,
 //   "tls_enclave": {"pins": [HEX]}: TLS keys of enclaves (SHA-256 of SubjectPublicKeyInfo) instead of "ca",
 //   "steps": [{"mode": "closed", "warmup_s": 1, "seconds": 3, "trials": 5}
 //     | {"mode": "open", "rate": requests a second or "times": 0.7 (of the median of the closed step before),
@@ -20,6 +21,7 @@
 // Output: a line of JSON for each trial as it ends (client/report.cpp), then {"verified": N, "wrong": N,
 // "missing": N}. Exit: 0; 1 where a signature is wrong or missing; 2 where it could not go on.
 #include "client/report.h"
+#include "client/session.h"
 
 #include <algorithm>
 #include <csignal>
@@ -54,6 +56,8 @@ class Bench {
         const auto& principal = spec_.principal;
         if (principal.kind == PrincipalSpec::Kind::Host)
             return std::nullopt;
+        if (principal.kind == PrincipalSpec::Kind::Session)
+            return RequestSigner(agree_sessions(spec_, std::string(keys_.id(0))));
         std::string pem = read_file(principal.key_file);
         return RequestSigner(principal.key_id, Secret::take(pem));
     }
@@ -70,8 +74,12 @@ class Bench {
     void run_step(std::size_t index, const StepSpec& step) {
         std::vector<double> rates;
         for (std::size_t trial = 1; trial <= step.trials; ++trial) {
-            if (step.mode == Mode::Handshakes)
-                die("handshakes are not there yet");
+            if (step.mode == Mode::Handshakes) {
+                auto made = run_handshakes(spec_, step);
+                std::printf("%s\n", report_handshakes(index, step, trial, made).c_str());
+                std::fflush(stdout);
+                continue;
+            }
             const double rate = step.rate > 0 ? step.rate : step.times * capacity_;
             if (step.mode == Mode::Open && rate <= 0)
                 die("an open step with times needs a closed one before it");

@@ -80,13 +80,15 @@ TrialLine report_trial(std::size_t step, const StepSpec& of, std::size_t trial, 
                        const TrialTimes& times, const Answers& answers, const Verified& verified) {
     std::vector<std::int64_t> accepted, refused, late;
     std::map<std::int32_t, std::uint64_t> statuses;
-    std::uint64_t requests = 0, signatures = 0, given = 0;
+    std::uint64_t requests = 0, signatures = 0, given = 0, answered = 0;
     for (std::size_t i = 0; i < answers.all().size(); ++i) {
         const Answer& answer = answers.all()[i];
         // A closed trial counts what came in the window, an open one what was due in it.
         const auto in_window = [&](std::int64_t at) { return at >= times.from && at < times.until; };
-        if (in_window(answer.at))
+        if (in_window(answer.at)) {
+            ++answered;
             given += verified.signatures[i];
+        }
         // A closed trial counts what came in the window, an open one what was due in it.
         if (!in_window(of.mode == Mode::Closed ? answer.at : answer.due))
             continue;
@@ -122,7 +124,30 @@ TrialLine report_trial(std::size_t step, const StepSpec& of, std::size_t trial, 
         std::ranges::sort(late);
         writer.key("late_us_p99").number(late[late.size() * 99 / 100]);
     }
+    if (!times.allocated_after.empty()) {
+        writer.key("allocations_per_request").begin_object();
+        for (std::size_t i = 0; i < times.allocated_after.size(); ++i) {
+            const auto calls = times.allocated_after[i].calls - times.allocated_before[i].calls;
+            writer.key(times.allocated_after[i].name)
+                .raw(decimal(static_cast<double>(calls) /
+                             static_cast<double>(std::max<std::size_t>(answered, 1))));
+        }
+        writer.end_object();
+    }
     writer.key("client_cpu_s").raw(decimal(times.cpu_s)).end_object();
+    return out;
+}
+
+std::string report_handshakes(std::size_t step, const StepSpec& of, std::size_t trial, Handshakes& made) {
+    std::string out;
+    json::Writer writer(out);
+    writer.begin_object().member("step", std::uint64_t{step}).member("mode", name_of(of.mode));
+    writer.member("trial", std::uint64_t{trial}).key("seconds").raw(decimal(made.seconds));
+    writer.member("handshakes", std::uint64_t{made.ended}).member("resumed", std::uint64_t{made.resumed});
+    writer.member("failed", std::uint64_t{made.failed});
+    writer.key("handshakes_per_s").raw(decimal(static_cast<double>(made.ended) / made.seconds));
+    writer.key("latency_us").raw(percentiles(made.times));
+    writer.key("client_cpu_s").raw(decimal(made.cpu_s)).end_object();
     return out;
 }
 

@@ -2,6 +2,7 @@
 // A trial as one line of JSON.
 #pragma once
 
+#include "client/handshakes.h"
 #include "client/trial.h"
 #include "client/verify.h"
 
@@ -17,6 +18,8 @@ struct TrialLine {
 };
 TrialLine report_trial(std::size_t step, const StepSpec& of, std::size_t trial, double rate,
                        const TrialTimes& times, const Answers& answers, const Verified& verified);
+
+std::string report_handshakes(std::size_t step, const StepSpec& of, std::size_t trial, Handshakes& made);
 
 // {"p50":…,"max":…}, µs; sorts. Nothing of an empty one.
 std::string percentiles(std::vector<std::int64_t>& values);

@@ -133,8 +133,9 @@ Spec read_spec(const std::string& path) {
     const auto root = document.parse(text);
     if (!root)
         die("the specification is no JSON");
-    only(*root, {"url", "ca", "tls_enclave", "protocol", "connections", "streams", "operation", "batch",
-                 "keys_file", "pick", "seed", "principal", "headers", "prepare_per_s", "steps"});
+    only(*root,
+         {"url", "ca", "tls_enclave", "protocol", "connections", "streams", "operation", "batch", "keys_file",
+          "pick", "seed", "principal", "headers", "prepare_per_s", "allocations", "steps"});
     Spec out;
     const auto url = net::parse_url(text_of(*root, "url"));
     if (!url || !url->tls)
@@ -166,6 +167,10 @@ Spec read_spec(const std::string& path) {
     if (const auto headers = root->get("headers"))
         for (const auto header : *headers)
             out.headers.emplace_back(header.name(), header.text());
+    if (const auto counted = root->get("allocations"))
+        for (const auto process : *counted)
+            for (const auto file : process)
+                out.allocations.emplace_back(process.name(), file.text());
     if (const auto pinned = root->get("tls_enclave"))
         out.pins = read_pins(*pinned);
     if (out.pins.empty())

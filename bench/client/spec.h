@@ -48,6 +48,7 @@ struct Spec {
     std::uint64_t seed = 1;
     PrincipalSpec principal;
     std::vector<std::pair<std::string, std::string>> headers; // more of them, lower-case: authorization, say
+    std::vector<std::pair<std::string, std::string>> allocations; // a name and a counters' file each
     std::size_t prepare_per_s = 0; // requests made ready for each second of a closed trial; 0: we say
     std::vector<StepSpec> steps;
 };

@@ -7,7 +7,6 @@
 #include <deque>
 #include <random>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 
 namespace redoubt::bench {
 
@@ -21,17 +20,11 @@ std::int64_t microseconds(double seconds) {
     return static_cast<std::int64_t>(seconds * static_cast<double>(kSecond));
 }
 
-double cpu_seconds() {
-    rusage used{};
-    (void)getrusage(RUSAGE_SELF, &used);
-    return static_cast<double>(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
-           static_cast<double>(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
-}
-
 class Trial : public AnswerSink {
   public:
     Trial(const Spec& spec, const StepSpec& step, const Requests& requests, Answers& answers)
-        : requests_(requests), answers_(answers), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+        : requests_(requests), answers_(answers), allocations_(spec.allocations),
+          epoll_(epoll_create1(EPOLL_CLOEXEC)) {
         const auto tls = make_context(spec);
         for (std::size_t i = 0; i < spec.connections; ++i) {
             auto stream = connect(spec, tls);
@@ -57,10 +50,12 @@ class Trial : public AnswerSink {
             if (!begun && now >= times_.from) {
                 begun = true;
                 cpu = cpu_seconds();
+                times_.allocated_before = read_allocations(allocations_);
             }
             if (!ended && now >= times_.until) {
                 ended = true;
                 times_.cpu_s = cpu_seconds() - cpu;
+                times_.allocated_after = read_allocations(allocations_);
             }
             after_turn(now);
         }
@@ -139,6 +134,7 @@ class Trial : public AnswerSink {
     }
 
     Answers& answers_;
+    const std::vector<std::pair<std::string, std::string>>& allocations_;
     net::Fd epoll_;
     std::vector<Connection*> listed_; // have something to write
     std::size_t in_flight_ = 0;

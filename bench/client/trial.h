@@ -6,13 +6,15 @@
 
 #include "client/answers.h"
 #include "client/connection.h"
+#include "client/usage.h"
 
 namespace redoubt::bench {
 
 struct TrialTimes {
     std::int64_t from = 0, until = 0; // the window; µs, monotonic
     double cpu_s = 0;                 // of this process in the window
-    std::size_t unanswered = 0;       // requests that left, or were due, and got no answer
+    std::vector<Allocated> allocated_before, allocated_after;
+    std::size_t unanswered = 0; // requests that left, or were due, and got no answer
 };
 
 TrialTimes run_closed(const Spec& spec, const StepSpec& step, const Requests& requests, Answers& answers);
