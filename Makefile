@@ -48,6 +48,7 @@ container: build ## build/package: the host's side as a container's image, made 
 	@deploy/container/build.sh
 
 bench: deps build ## signatures a second and latency beside raw libsecp256k1, anvil, ethers and viem: docs/performance (BENCH="--rows h2 --out FOLDER")
+	@tools/build release counted
 	@tools/node bench/run.mjs $(BENCH)
 
 format: ## lay out the C++ sources with clang-format

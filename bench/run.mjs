@@ -14,14 +14,15 @@
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { root } from "../tests/e2e/lib.mjs";
+import { bin, root, run } from "../tests/e2e/lib.mjs";
 import { coldStart } from "./harness/cold_start.mjs";
 import { machine, versions } from "./harness/machine.mjs";
 import { measure } from "./harness/measure.mjs";
 import { parts } from "./harness/parts.mjs";
 import { peers } from "./harness/peers.mjs";
-import { rawCurve } from "./harness/raw.mjs";
+import { aloneMs, rawCurve } from "./harness/raw.mjs";
 import { optional, quick, rows } from "./harness/rows.mjs";
 import { start, usual } from "./harness/system.mjs";
 import { writeReport } from "./report/report.mjs";
@@ -61,6 +62,21 @@ function told({ figures }) {
     `p50 ${figures.latency_p50_us?.median} µs, p99 ${figures.latency_p99_us?.median} µs`;
 }
 
+// The rows whose allocations are counted, in a process of its own that starts other programs.
+async function allocations() {
+  const counted = path.join(path.dirname(bin), "counted"), here = path.dirname(fileURLToPath(import.meta.url));
+  if (!fs.existsSync(path.join(counted, "redoubt-enclave-dev"))) {
+    say("allocations are not counted: tools/build release counted");
+    return undefined;
+  }
+  const { code, stdout, stderr } = await run(process.execPath, [path.join(here, "harness/allocations.mjs"), path.join(bin, "bench_client"), "h2", "h1-64"],
+    { env: { ...process.env, REDOUBT_BIN: counted } });
+  if (code !== 0) throw new Error(`allocations were not counted: ${stderr}`);
+  const found = stdout.trim().split("\n").map((line) => JSON.parse(line));
+  for (const { title, calls } of found) say(`allocations for a signature, ${title}: ${Object.entries(calls).map(([name, value]) => `${name} ${value.toFixed(2)}`).join(", ")}`);
+  return found;
+}
+
 async function measureAll(wanted, folder) {
   const results = [];
   for (const group of bySystem(wanted)) {
@@ -93,13 +109,14 @@ async function main() {
   const out = path.resolve(asked.out ?? path.join(root, "docs/performance"));
   try {
     const results = { redoubt_bench: 1, date: new Date().toISOString().slice(0, 10), settings: options, machine: machine(), versions: versions() };
-    const raw = [await rawCurve(options.quick ? 200 : 2_000)];
+    const raw = [await rawCurve(aloneMs(options))];
     say(`raw libsecp256k1 ${raw[0].library} on ${raw[0].threads} cores: ${Math.round(raw[0].sign)} sign/s, ${Math.round(raw[0].sign_verify)} sign+verify/s`);
     results.rows = await measureAll(wanted, folder);
     results.parts = await parts(options);
+    results.allocations = await allocations();
     results.cold_start = await coldStart(folder, { ...options, store: asked.store }, say);
     if (!asked["no-peers"]) results.peers = await peers(options, say);
-    raw.push(await rawCurve(options.quick ? 200 : 2_000));
+    raw.push(await rawCurve(aloneMs(options)));
     results.raw = raw;
     writeReport(results, out);
     say(`written to ${out}`);

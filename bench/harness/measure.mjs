@@ -5,18 +5,17 @@ import { randomBytes } from "node:crypto";
 import { request } from "../../tests/e2e/lib.mjs";
 import { load } from "./client.mjs";
 import { keysFor } from "./keys.mjs";
-import { both, rawCurve, rawP256Verify } from "./raw.mjs";
+import { besideMs, both, rawCurve, rawP256Verify } from "./raw.mjs";
 import { memoryOf } from "./system.mjs";
 import { merged, round, spread } from "./statistics.mjs";
 
 export const payee = "0x2c7536e3605d9c16a7a3d7b1898e529396a65c23"; // whom the load generator's transactions pay
 
 const mean = (a, b) => (a + b) / 2;
-const rawMs = ({ quick }) => (quick ? 200 : 700);
 
 async function rawNow(row, options) {
-  const raw = await rawCurve(rawMs(options));
-  if (!["p256"].includes(row.principal) || options.quick) return raw;
+  const raw = await rawCurve(besideMs(options));
+  if (row.principal !== "p256" || options.quick) return raw;
   return { ...raw, p256_verify: await rawP256Verify() };
 }
 
@@ -66,12 +65,18 @@ function summary(row, trials) {
   return figures;
 }
 
-export async function measure(row, system, options, folder, say) {
+// What the load generator is told of a row, but for its steps.
+export async function specOf(row, system, folder, say) {
   const { file, principal } = await keysFor(system, folder, row, payee, say);
   const spec = { url: system.tlsUrl ?? system.ready.gateway, ca: system.ready.ca_cert, protocol: row.protocol, connections: row.connections, streams: row.streams,
-    operation: row.operation, batch: row.batch ?? 1, keys_file: file, pick: row.pick, seed: 1, principal, steps: stepsOf(row, options) };
-  if (system.token && row.principal === "host") spec.headers = { authorization: `Bearer ${system.token}` };
+    operation: row.operation, batch: row.batch ?? 1, keys_file: file, pick: row.pick, seed: 1, principal };
+  if (row.principal === "host") spec.headers = { authorization: `Bearer ${system.token}` };
   if (system.tlsUrl) spec.tls_enclave = { pins: [await enclaveKey(system.ready)] };
+  return spec;
+}
+
+export async function measure(row, system, options, folder, say) {
+  const spec = { ...await specOf(row, system, folder, say), steps: stepsOf(row, options) };
   const trials = [];
   let before = await rawNow(row, options), verified = 0;
   for (let i = 1; i <= options.trials; ++i) {

@@ -6,7 +6,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { run } from "../../tests/e2e/lib.mjs";
 import { anvilRates } from "./anvil.mjs";
-import { rawCurve } from "./raw.mjs";
+import { besideMs, rawCurve } from "./raw.mjs";
 import { referenceDesign } from "./reference_design.mjs";
 import { round, spread } from "./statistics.mjs";
 
@@ -47,7 +47,7 @@ async function localSigner(library, { trials, seconds }, beside) {
 }
 
 export async function peers(options, say) {
-  const beside = new Beside(options.quick ? 200 : 700);
+  const beside = new Beside(besideMs(options));
   await beside.begin();
   const found = { cores: os.cpus().length };
   say("anvil's eth_signTransaction");

@@ -81,6 +81,13 @@ function memory({ rows }) {
     ...names.map((name) => (found[name] ? `${found[name].rss_mib} (${found[name].most_mib})` : "–"))]));
 }
 
+function allocationsTable({ allocations }) {
+  if (!allocations) return "";
+  const names = Object.keys(allocations[0].calls);
+  return `Calls of malloc and its like for each signature once everything is warm, and bytes (\`bench/count_allocations.cpp\`).\n\n${table(["", ...names], allocations.map(({ title, calls, bytes }) =>
+    [title, ...names.map((name) => `${calls[name].toFixed(2)} (${count(bytes[name])} bytes)`)]))}`;
+}
+
 export function readme(results) {
   const made = plots(results), { rows } = results;
   const of = (...groups) => rows.filter(({ group }) => groups.includes(group));
@@ -103,6 +110,7 @@ export function readme(results) {
     section("TLS handshakes", handshakes.length > 0 ? table(["", "a second"], handshakes) : "") +
     section("Cold start", `${figure(results.cold_start.seconds)} s from nothing running (devcloud, proxy, enclave and gateway on this machine) to the first signature, with the attested call to KMS that opens the vault.`) +
     section("Memory", memory(results)) +
+    section("Allocations", allocationsTable(results)) +
     section("To run it again", "`make bench`, or `tools/node bench/run.mjs --rows h2,h1-64 --out FOLDER` for some rows (`--list` tells which there are). `results.json` has all figures, the latency histograms too; this page and the plots are made of it alone.");
 }
 
