@@ -73,7 +73,7 @@ async function allocations() {
     { env: { ...process.env, REDOUBT_BIN: counted } });
   if (code !== 0) throw new Error(`allocations were not counted: ${stderr}`);
   const found = stdout.trim().split("\n").map((line) => JSON.parse(line));
-  for (const { title, calls } of found) say(`allocations for a signature, ${title}: ${Object.entries(calls).map(([name, value]) => `${name} ${value.toFixed(2)}`).join(", ")}`);
+  for (const { title, calls } of found) say(`allocations for a request, ${title}: ${Object.entries(calls).map(([name, value]) => `${name} ${value.toFixed(2)}`).join(", ")}`);
   return found;
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What gateway and enclave allocate for a signature once they are warm: the programs of build/release/counted, which count their
-// allocations (bench/count_allocations.cpp), under two loads of different lengths. What stands between these in counts and in
-// signatures belongs to the signatures alone; what connecting takes is in both.
+// What gateway and enclave allocate for a request once they are warm: the programs of build/release/counted, which count their
+// allocations (bench/count_allocations.cpp), read by the load generator at the beginning and the end of its timed window.
 //
 //   REDOUBT_BIN=build/release/counted node allocations.mjs BENCH_CLIENT ROW…    prints one line of JSON for each row
 import fs from "node:fs";
@@ -15,21 +14,12 @@ import { start } from "./system.mjs";
 
 const [client, ...ids] = process.argv.slice(2);
 
-function counted({ pid }) {
-  const bytes = fs.readFileSync(path.join(bin, "allocations", String(pid)));
-  return { calls: Number(bytes.readBigUInt64LE(0)), bytes: Number(bytes.readBigUInt64LE(8)) };
-}
-
 async function allocations(row, system, folder) {
-  const spec = await specOf(row, system, folder, () => {}), watched = system.processes().filter(({ name }) => /^(gateway|enclave)/.test(name));
-  const under = async (seconds) => {
-    const before = watched.map(counted), { verified } = await load({ ...spec, prepare_per_s: 50_000, steps: [{ mode: "closed", warmup_s: 0.2, seconds, trials: 1 }] }, folder, client);
-    return { verified, counts: watched.map((each, i) => ({ calls: counted(each).calls - before[i].calls, bytes: counted(each).bytes - before[i].bytes })) };
-  };
-  await under(1); // warm
-  const short = await under(0.5), long = await under(2.5), signatures = long.verified - short.verified;
-  const each = (name) => Object.fromEntries(watched.map(({ name: process }, i) => [process, (long.counts[i][name] - short.counts[i][name]) / signatures]));
-  return { id: row.id, title: row.title, signatures, calls: each("calls"), bytes: each("bytes") };
+  const file = ({ pid }) => path.join(bin, "allocations", String(pid)), of = (name) => system.processes().filter((each) => each.name.startsWith(name)).map(file);
+  const spec = { ...await specOf(row, system, folder, () => {}), prepare_per_s: 50_000, allocations: { gateway: of("gateway"), enclave: of("enclave") },
+    steps: [{ mode: "closed", warmup_s: 1, seconds: 2, trials: 1 }] };
+  const { steps: [line] } = await load(spec, folder, client);
+  return { id: row.id, title: row.title, requests: line.requests, calls: line.allocations_per_request };
 }
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "redoubt-bench-counted-"));

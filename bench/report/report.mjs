@@ -84,8 +84,8 @@ function memory({ rows }) {
 function allocationsTable({ allocations }) {
   if (!allocations) return "";
   const names = Object.keys(allocations[0].calls);
-  return `Calls of malloc and its like for each signature once everything is warm, and bytes (\`bench/count_allocations.cpp\`).\n\n${table(["", ...names], allocations.map(({ title, calls, bytes }) =>
-    [title, ...names.map((name) => `${calls[name].toFixed(2)} (${count(bytes[name])} bytes)`)]))}`;
+  return `Calls of malloc and its like for each request, once everything is warm (\`bench/count_allocations.cpp\`).\n\n${table(["", ...names], allocations.map(({ title, calls }) =>
+    [title, ...names.map((name) => calls[name].toFixed(2))]))}`;
 }
 
 export function readme(results) {
