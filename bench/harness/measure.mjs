@@ -40,6 +40,7 @@ async function trial(row, spec, options, folder) {
   if (!line) throw new Error("the load generator told no such step");
   const others = Object.keys(line.statuses ?? {}).filter((status) => status !== "200");
   if (row.mode === "closed" && others.length > 0) throw new Error(`answers had status ${others.join(", ")}`);
+  if (row.mode === "handshakes" && (line.failed > 0 || (line.resumed > 0) !== row.resumed)) throw new Error(`of ${line.handshakes} handshakes ${line.failed} failed, ${line.resumed} were resumed`);
   return { line, closed, verified };
 }
 
@@ -54,8 +55,8 @@ async function enclaveKey(ready) {
 function summary(row, trials) {
   const of = (value) => spread(trials.map(value));
   const figures = { latency_p50_us: of(({ line }) => line.latency_us?.p50), latency_p99_us: of(({ line }) => line.latency_us?.p99),
-    latency_p999_us: of(({ line }) => line.latency_us?.p999), client_cpu_us_each: of(({ line }) => (line.client_cpu_s * 1e6) / (line.signatures || line.requests)) };
-  if (row.mode === "handshakes") return { handshakes_per_s: of(({ line }) => line.handshakes_per_s ?? line.requests / line.seconds), latency_p50_us: figures.latency_p50_us };
+    latency_p999_us: of(({ line }) => line.latency_us?.p999), client_cpu_us_each: of(({ line }) => (line.client_cpu_s * 1e6) / (line.signatures ?? line.handshakes)) };
+  if (row.mode === "handshakes") return { handshakes_per_s: of(({ line }) => line.handshakes_per_s), latency_p50_us: figures.latency_p50_us };
   figures.signatures_per_s = of(({ line }) => line.signatures_per_s);
   if (row.mode === "open")
     Object.assign(figures, { asked_per_s: of(({ line }) => line.rate), closed_loop_per_s: of(({ closed }) => closed.signatures_per_s),
