@@ -40,7 +40,8 @@ Result<Opened> open_files(const Gatekeeper::Files& files) {
         certificates.wanted = parsed.wants_certificates();
         clients = std::make_shared<const Clients>(std::move(parsed));
     }
-    REDOUBT_TRY(auto tls, net::TlsContext::server(files.certificate, files.key, {"http/1.1"}, certificates));
+    REDOUBT_TRY(auto tls,
+                net::TlsContext::server(files.certificate, files.key, {"h2", "http/1.1"}, certificates));
     return Opened{std::move(tls), std::move(clients)};
 }
 

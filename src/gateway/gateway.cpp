@@ -13,6 +13,7 @@
 #include "gateway/router.h"
 #include "gateway/stream_pass.h"
 #include "gateway/surfaces.h"
+#include "http2/http2.h"
 #include "net/open_files.h"
 
 #include <mutex>
@@ -199,6 +200,7 @@ Status serve(const Options& options, int stop_fd, const std::function<void(const
                 Surfaces::open(options, {loop, store_workers, list_workers, node_workers, measured, pool,
                                          router, credentials, *gatekeeper, receipts.get(), reload}));
     net::HttpServerOptions server_options;
+    server_options.http2 = http2::protocol();
     server_options.limits.body = kMaxBodyWithBlobs;
     server_options.max_connections = net::connections_that_fit(server_options.max_connections);
     net::HttpServer server(loop, std::move(listener), &gatekeeper->tls(), server_options,

@@ -113,6 +113,13 @@ void Observatory::watch(const net::HttpServer& server) {
                          return {{{{"which", "idle"}}, static_cast<double>(counts.evicted)},
                                  {{{"which", "new"}}, static_cast<double>(counts.turned_away)}};
                      });
+    metrics.add_many(Kind::Counter, "redoubt_requests_by_protocol_total",
+                     "Requests that reached a route, by the version of HTTP that carried them.",
+                     [&server]() -> std::vector<Metrics::Reading> {
+                         const auto counts = server.counts();
+                         return {{{{"protocol", "http1"}}, static_cast<double>(counts.requests_http1)},
+                                 {{{"protocol", "http2"}}, static_cast<double>(counts.requests_http2)}};
+                     });
     metrics.add(Kind::Counter, "redoubt_requests_rejected_total",
                 "Requests that were no HTTP, too large or too slow, and reached no route.",
                 [&server] { return static_cast<double>(server.counts().rejected); });

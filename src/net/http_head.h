@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every version of HTTP asks of a request's head, so that a request is the same one whichever carried it.
+// What every version of HTTP asks of a request's head, so that a request is the same one whichever carried
+// it.
 #pragma once
 
 #include "net/http.h"

@@ -45,11 +45,11 @@ struct Identity {
         std::ofstream(out.key_file) << pair.key;
         return out;
     }
-    TlsContext server_context() const {
-        return std::move(*TlsContext::server(certificate_file, key_file, {"http/1.1"}));
+    TlsContext server_context(std::vector<std::string> alpn = {"http/1.1"}) const {
+        return std::move(*TlsContext::server(certificate_file, key_file, std::move(alpn)));
     }
-    TlsContext client_context() const {
-        return std::move(*TlsContext::client(authority.certificate, {"http/1.1"}));
+    TlsContext client_context(std::vector<std::string> alpn = {"http/1.1"}) const {
+        return std::move(*TlsContext::client(authority.certificate, std::move(alpn)));
     }
     Identity() = default;
     Identity(Identity&&) = default;
@@ -82,10 +82,12 @@ inline Fd listen_anywhere(Endpoint& real) {
 // The handler runs on the server's thread.
 class RunningServer {
   public:
-    RunningServer(bool tls, HttpServerOptions options, HttpServer::Handler handler) {
+    RunningServer(bool tls, HttpServerOptions options, HttpServer::Handler handler)
+        : RunningServer(tls ? &server_tls() : nullptr, std::move(options), std::move(handler)) {}
+    RunningServer(const TlsContext* tls, HttpServerOptions options, HttpServer::Handler handler) {
         Fd listener = listen_anywhere(endpoint_);
-        server_ = std::make_unique<HttpServer>(loop_, std::move(listener), tls ? &server_tls() : nullptr,
-                                               std::move(options), std::move(handler));
+        server_ = std::make_unique<HttpServer>(loop_, std::move(listener), tls, std::move(options),
+                                               std::move(handler));
         thread_ = std::thread([this] { loop_.run(); });
     }
     ~RunningServer() {
@@ -130,17 +132,18 @@ class RunningServer {
 // A blocking client of raw bytes, plain or TLS.
 class RawClient {
   public:
-    RawClient(const Endpoint& endpoint, bool tls, int receive_buffer = 0) {
+    RawClient(const Endpoint& endpoint, bool tls, int receive_buffer = 0)
+        : RawClient(endpoint, tls ? &client_tls() : nullptr, receive_buffer) {}
+    RawClient(const Endpoint& endpoint, const TlsContext* tls, int receive_buffer = 0) {
         auto fd = connect_to(endpoint, kPatienceMs);
         EXPECT_TRUE(fd);
         if (receive_buffer > 0)
             setsockopt(fd->get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-        if (!tls) {
+        if (tls == nullptr) {
             stream_ = std::make_unique<Stream>(Stream::plain(std::move(*fd)));
             return;
         }
-        stream_ = std::make_unique<Stream>(
-            std::move(*Stream::tls_client(client_tls(), std::move(*fd), "localhost")));
+        stream_ = std::make_unique<Stream>(std::move(*Stream::tls_client(*tls, std::move(*fd), "localhost")));
         for (Io io = stream_->handshake(); io != Io::Done; io = stream_->handshake())
             if (!wait(io == Io::WantWrite ? POLLOUT : POLLIN) || io == Io::Closed || io == Io::Failed) {
                 ADD_FAILURE() << "handshake: " << stream_->failure();
@@ -218,6 +221,8 @@ class RawClient {
             }
         }
     }
+    std::string take() { return std::exchange(received_, {}); } // what has come
+    const std::string& peek() const { return received_; }
     std::string rest() {
         while (receive_more()) {
         }
