@@ -175,11 +175,15 @@ test("a gateway that stops says goodbye and answers what it was asked", async ()
   const session = connect(gateway.ready);
   let goodbye;
   session.on("goaway", (code) => (goodbye = code));
-  let sent = 0, answered = 0;
+  let sent = 0, answered = 0, refused = 0;
   const worker = async () => {
     while (!session.closed && !session.destroyed && goodbye === undefined) {
       ++sent;
-      const answer = await ask(session, "POST", signing(key.key_id), message(`last ${sent}`));
+      const answer = await ask(session, "POST", signing(key.key_id), message(`last ${sent}`)).catch((error) => {
+        assert.match(error.message, /REFUSED_STREAM/); // Node.js had not sent it when it was told: safe to repeat
+        ++refused;
+      });
+      if (answer === undefined) continue;
       assert.equal(answer.status, 200, answer.body);
       ++answered;
     }
@@ -189,7 +193,7 @@ test("a gateway that stops says goodbye and answers what it was asked", async ()
   await gateway.stop();
   await workers;
   assert.equal(goodbye, http2.constants.NGHTTP2_NO_ERROR);
-  assert.equal(answered, sent);
+  assert.equal(answered + refused, sent);
 });
 
 test("requests are counted by the protocol that carried them", async () => {
