@@ -14,6 +14,8 @@ constexpr double kZipfExponent = 0.99; // YCSB's: the most wanted of a million k
 } // namespace
 
 Keys::Keys(const std::string& file) {
+    if (file.empty())
+        return;
     const std::string text = read_file(file);
     for (std::size_t at = 0; at < text.size();) {
         const std::size_t end = std::min(text.find('\n', at), text.size());
@@ -36,7 +38,7 @@ Keys::Keys(const std::string& file) {
 }
 
 Picker::Picker(Pick how, std::size_t keys, std::uint64_t seed)
-    : how_(how), random_(seed), any_(0, static_cast<std::uint32_t>(keys - 1)) {
+    : how_(how), random_(seed), any_(0, static_cast<std::uint32_t>(std::max<std::size_t>(keys, 1) - 1)) {
     if (how != Pick::Zipf)
         return;
     double sum = 0;

@@ -11,7 +11,7 @@ namespace redoubt::bench {
 
 class Keys {
   public:
-    // Lines "key_id address".
+    // Lines "key_id address". No file: no keys.
     explicit Keys(const std::string& file);
     std::size_t size() const noexcept { return addresses_.size(); }
     std::string_view id(std::size_t key) const noexcept {

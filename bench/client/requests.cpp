@@ -91,7 +91,7 @@ void Requests::append_path(std::string& out, std::size_t request) const {
     if (spec_.operation == Operation::SignTransaction)
         out.append("/v1/keys/").append(keys_.id(picked_[request])).append("/sign-transaction");
     else
-        out += "/rpc";
+        out += spec_.operation == Operation::CreateKeys ? "/v1/keys" : "/rpc";
 }
 
 void Requests::append_call(std::string& out, std::size_t request, std::size_t at) const {
@@ -110,6 +110,9 @@ void Requests::append_body(std::string& out, std::size_t request) const {
         out += kRestBefore;
         append_number(out, nonce(request, 0));
         out += kRestAfter;
+        return;
+    case Operation::CreateKeys:
+        out += spec_.create_body;
         return;
     case Operation::Rpc:
         return append_call(out, request, 0);

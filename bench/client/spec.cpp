@@ -78,11 +78,12 @@ PrincipalSpec read_principal(const json::Value& of) {
 }
 
 StepSpec read_step(const json::Value& of) {
-    only(of, {"mode", "warmup_s", "seconds", "trials", "rate", "times", "arrivals", "resumed"});
+    only(of, {"mode", "warmup_s", "seconds", "trials", "rate", "times", "arrivals", "resumed", "count"});
     StepSpec out;
-    out.mode =
-        one_of<Mode>(text_of(of, "mode"),
-                     {{"closed", Mode::Closed}, {"open", Mode::Open}, {"handshakes", Mode::Handshakes}});
+    out.mode = one_of<Mode>(text_of(of, "mode"), {{"closed", Mode::Closed},
+                                                  {"open", Mode::Open},
+                                                  {"handshakes", Mode::Handshakes},
+                                                  {"create", Mode::Create}});
     out.warmup_s = number_of(of, "warmup_s", 0);
     out.seconds = number_of(of, "seconds", 0);
     out.trials = count_of(of, "trials", 1);
@@ -91,6 +92,12 @@ StepSpec read_step(const json::Value& of) {
     out.poisson = one_of<bool>(text_of(of, "arrivals", "even"), {{"even", false}, {"poisson", true}});
     if (const auto resumed = of.get("resumed"))
         out.resumed = resumed->boolean();
+    out.count = count_of(of, "count", 0);
+    if (out.mode == Mode::Create) {
+        if (out.count == 0)
+            die("a step that makes keys needs a count");
+        return out;
+    }
     if (out.seconds <= 0 || out.trials == 0)
         die("a step needs seconds and trials above 0");
     if (out.mode == Mode::Open && (out.rate > 0) == (out.times > 0))
@@ -135,7 +142,7 @@ Spec read_spec(const std::string& path) {
         die("the specification is no JSON");
     only(*root,
          {"url", "ca", "tls_enclave", "protocol", "connections", "streams", "operation", "batch", "keys_file",
-          "pick", "seed", "principal", "headers", "prepare_per_s", "allocations", "steps"});
+          "pick", "seed", "principal", "headers", "prepare_per_s", "allocations", "create_body", "steps"});
     Spec out;
     const auto url = net::parse_url(text_of(*root, "url"));
     if (!url || !url->tls)
@@ -150,7 +157,8 @@ Spec read_spec(const std::string& path) {
     out.operation =
         one_of<Operation>(text_of(*root, "operation"), {{"v1-sign-transaction", Operation::SignTransaction},
                                                         {"rpc", Operation::Rpc},
-                                                        {"rpc-batch", Operation::RpcBatch}});
+                                                        {"rpc-batch", Operation::RpcBatch},
+                                                        {"create-keys", Operation::CreateKeys}});
     if (out.operation == Operation::RpcBatch)
         out.batch = std::max<std::size_t>(count_of(*root, "batch", 100), 1);
     if (out.batch > 1'000)
@@ -163,7 +171,7 @@ Spec read_spec(const std::string& path) {
     if (const auto principal = root->get("principal"))
         out.principal = read_principal(*principal);
     if (out.principal.kind != PrincipalSpec::Kind::Host && out.operation != Operation::SignTransaction)
-        die("JSON-RPC's calls are not signed");
+        die("what is not v1-sign-transaction is not signed");
     if (const auto headers = root->get("headers"))
         for (const auto header : *headers)
             out.headers.emplace_back(header.name(), header.text());
@@ -178,6 +186,12 @@ Spec read_spec(const std::string& path) {
     if (const auto steps = root->get("steps"))
         for (const auto step : *steps)
             out.steps.push_back(read_step(step));
+    for (const auto& step : out.steps)
+        if (step.mode != Mode::Handshakes &&
+            (step.mode == Mode::Create) != (out.operation == Operation::CreateKeys))
+            die("the operation create-keys has steps that create, and no other has them");
+    if (const auto body = root->get("create_body"))
+        out.create_body = body->raw();
     if (out.steps.empty())
         die("there are no steps");
     return out;

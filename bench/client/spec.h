@@ -14,9 +14,9 @@
 namespace redoubt::bench {
 
 enum class Protocol { Http1, Http2 };
-enum class Operation { SignTransaction, Rpc, RpcBatch };
+enum class Operation { SignTransaction, Rpc, RpcBatch, CreateKeys };
 enum class Pick { First, Uniform, Zipf };
-enum class Mode { Closed, Open, Handshakes };
+enum class Mode { Closed, Open, Handshakes, Create };
 
 // Who asks: the gateway's word, a key that signs each request, or sessions that such a key agrees.
 struct PrincipalSpec {
@@ -29,10 +29,11 @@ struct StepSpec {
     Mode mode = Mode::Closed;
     double warmup_s = 0, seconds = 0;
     std::size_t trials = 1;
-    double rate = 0;      // open: requests a second; 0: times × the closed steps' median
-    double times = 0;     //
-    bool poisson = false; // open: due at random times of that mean rate, else evenly spaced
-    bool resumed = false; // handshakes
+    double rate = 0;       // open: requests a second; 0: times × the closed steps' median
+    double times = 0;      //
+    bool poisson = false;  // open: due at random times of that mean rate, else evenly spaced
+    bool resumed = false;  // handshakes
+    std::size_t count = 0; // create: keys
 };
 
 struct Spec {
@@ -42,8 +43,9 @@ struct Spec {
     Protocol protocol = Protocol::Http1;
     std::size_t connections = 1, streams = 1;
     Operation operation = Operation::SignTransaction;
-    std::size_t batch = 1; // signatures that one request asks for
-    std::string keys_file;
+    std::size_t batch = 1;          // signatures that one request asks for
+    std::string keys_file;          // is written where keys are made
+    std::string create_body = "{}"; // of POST /v1/keys
     Pick pick = Pick::First;
     std::uint64_t seed = 1;
     PrincipalSpec principal;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <limits>
 #include <random>
 #include <sys/epoll.h>
 
@@ -47,6 +48,7 @@ class Trial : public AnswerSink {
             flush_listed();
             turn(next_wait(now));
             now = monotonic_us();
+            after_turn(now);
             if (!begun && now >= times_.from) {
                 begun = true;
                 cpu = cpu_seconds();
@@ -57,7 +59,6 @@ class Trial : public AnswerSink {
                 times_.cpu_s = cpu_seconds() - cpu;
                 times_.allocated_after = read_allocations(allocations_);
             }
-            after_turn(now);
         }
         times_.unanswered = outstanding();
         return times_;
@@ -162,6 +163,35 @@ class Closed final : public Trial {
     }
 };
 
+class All final : public Trial {
+  public:
+    All(const Spec& spec, const Requests& requests, Answers& answers) : Trial(spec, {}, requests, answers) {
+        times_.until = std::numeric_limits<std::int64_t>::max() - kGrace;
+    }
+
+  private:
+    void begin(std::int64_t now) override {
+        for (auto& connection : connections_)
+            fill(*connection, now);
+    }
+    void after_turn(std::int64_t now) override {
+        if (next_ == requests_.size() && outstanding() == 0)
+            times_.until = now;
+        else if (now > last_ + kGrace)
+            die("the server answers no more");
+    }
+    std::int64_t next_wait(std::int64_t) const override { return kLongestWait; }
+    void room_again(Connection& connection, std::int64_t at) override { fill(connection, at); }
+
+    void fill(Connection& connection, std::int64_t now) {
+        last_ = now;
+        while (next_ < requests_.size() && connection.room() > 0)
+            submit(connection, now, now);
+    }
+
+    std::int64_t last_ = 0; // answer
+};
+
 class Open final : public Trial {
   public:
     Open(const Spec& spec, const StepSpec& step, double rate, const Requests& requests, Answers& answers)
@@ -215,6 +245,10 @@ class Open final : public Trial {
 
 TrialTimes run_closed(const Spec& spec, const StepSpec& step, const Requests& requests, Answers& answers) {
     return Closed(spec, step, requests, answers).run();
+}
+
+TrialTimes run_all(const Spec& spec, const Requests& requests, Answers& answers) {
+    return All(spec, requests, answers).run();
 }
 
 TrialTimes run_open(const Spec& spec, const StepSpec& step, double rate, const Requests& requests,

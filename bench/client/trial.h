@@ -18,6 +18,8 @@ struct TrialTimes {
 };
 
 TrialTimes run_closed(const Spec& spec, const StepSpec& step, const Requests& requests, Answers& answers);
+// All requests there are, as fast as they are answered; the window ends with the last answer.
+TrialTimes run_all(const Spec& spec, const Requests& requests, Answers& answers);
 // `rate`: requests a second. `requests` has all that are due.
 TrialTimes run_open(const Spec& spec, const StepSpec& step, double rate, const Requests& requests,
                     Answers& answers);
