@@ -69,8 +69,8 @@ async function allocations() {
     say("allocations are not counted: tools/build release counted");
     return undefined;
   }
-  const { code, stdout, stderr } = await run(process.execPath, [path.join(here, "harness/allocations.mjs"), path.join(bin, "bench_client"), "h2", "h1-64"],
-    { env: { ...process.env, REDOUBT_BIN: counted } });
+  const { code, stdout, stderr } = await run(process.execPath, [path.join(here, "harness/allocations.mjs"), "h2", "h1-64"],
+    { env: { ...process.env, REDOUBT_BIN: counted, BENCH_CLIENT: path.join(bin, "bench_client") } });
   if (code !== 0) throw new Error(`allocations were not counted: ${stderr}`);
   const found = stdout.trim().split("\n").map((line) => JSON.parse(line));
   for (const { title, calls } of found) say(`allocations for a request, ${title}: ${Object.entries(calls).map(([name, value]) => `${name} ${value.toFixed(2)}`).join(", ")}`);

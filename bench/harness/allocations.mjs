@@ -2,7 +2,7 @@
 // What gateway and enclave allocate for a request once they are warm: the programs of build/release/counted, which count their
 // allocations (bench/count_allocations.cpp), read by the load generator at the beginning and the end of its timed window.
 //
-//   REDOUBT_BIN=build/release/counted node allocations.mjs BENCH_CLIENT ROW…    prints one line of JSON for each row
+//   REDOUBT_BIN=build/release/counted BENCH_CLIENT=PROGRAM node allocations.mjs ROW…    prints one line of JSON for each row
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -12,13 +12,13 @@ import { specOf } from "./measure.mjs";
 import { rows } from "./rows.mjs";
 import { start } from "./system.mjs";
 
-const [client, ...ids] = process.argv.slice(2);
+const ids = process.argv.slice(2);
 
 async function allocations(row, system, folder) {
   const file = ({ pid }) => path.join(bin, "allocations", String(pid)), of = (name) => system.processes().filter((each) => each.name.startsWith(name)).map(file);
   const spec = { ...await specOf(row, system, folder, () => {}), prepare_per_s: 50_000, allocations: { gateway: of("gateway"), enclave: of("enclave") },
     steps: [{ mode: "closed", warmup_s: 1, seconds: 2, trials: 1 }] };
-  const { steps: [line] } = await load(spec, folder, client);
+  const { steps: [line] } = await load(spec, folder);
   return { id: row.id, title: row.title, requests: line.requests, calls: line.allocations_per_request };
 }
 

@@ -4,10 +4,10 @@ import fs from "node:fs";
 import path from "node:path";
 import { bin, run } from "../../tests/e2e/lib.mjs";
 
-const usual = path.join(bin, "bench_client");
+const program = process.env.BENCH_CLIENT ?? path.join(bin, "bench_client");
 
 // { steps: [line, …], verified }. Throws where an answer's signature was wrong or missing, or any request failed to get one.
-export async function load(spec, folder, program = usual) {
+export async function load(spec, folder) {
   const file = path.join(folder, "bench-spec.json");
   fs.writeFileSync(file, JSON.stringify(spec), { mode: 0o600 });
   const { code, stdout, stderr } = await run(program, [file]);

@@ -5,7 +5,7 @@ import { createPrivateKey, generateKeyPairSync } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { publicKeyOf } from "../../tests/e2e/signing.mjs";
-import { request } from "../../tests/e2e/lib.mjs";
+import { load } from "./client.mjs";
 
 // An address in which nobody is paid.
 const elsewhere = (number) => `0x${String(number).padStart(40, "0")}`;
@@ -32,33 +32,21 @@ function principalOf(folder, kind) {
   return { file, entry: { algorithm, public_key: `0x${bytes.toString("hex")}` } };
 }
 
-async function create(system, policy) {
-  const answer = await request(system.ready, "POST", "/v1/keys", JSON.stringify({ policy }), { authorization: `Bearer ${system.token}` });
-  if (answer.status !== 201) throw new Error(`a key was not made: ${answer.status} ${answer.body}`);
-  const { key_id, address } = JSON.parse(answer.body);
-  return `${key_id} ${address}`;
-}
+const atOnce = 100_000; // keys; what an interrupted run has of them is made again
 
-// The file's lines, at least `count` of them: those that are missing are made, 64 at once. An interrupted run is gone on with.
+// The file's lines, at least `count` of them: those that are missing are made by the load generator and added.
 async function linesOf(system, policy, count, file, say) {
   const read = () => (fs.existsSync(file) ? fs.readFileSync(file, "utf8").split("\n").slice(0, -1) : []);
-  const done = read().length;
-  if (done >= count) return read();
-  const out = fs.openSync(file, "a"), began = Date.now();
-  let left = count - done, told = began;
-  const maker = async () => {
-    while (left > 0) {
-      --left;
-      fs.writeSync(out, `${await create(system, policy)}\n`);
-      if (Date.now() - told > 15_000) {
-        told = Date.now();
-        say(`${count - left} of ${count} keys are made`);
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: 64 }, maker));
-  fs.closeSync(out);
-  if (count > 1) say(`${count - done} keys made, ${Math.round((count - done) / ((Date.now() - began) / 1000))} a second`);
+  const made = `${file}.new`, began = Date.now(), first = read().length;
+  for (let done = first; done < count; done = read().length) {
+    const spec = { url: system.ready.gateway, ca: system.ready.ca_cert, protocol: "http/1.1", connections: Math.min(64, count - done), streams: 1, operation: "create-keys", keys_file: made,
+      create_body: JSON.stringify({ policy }), headers: { authorization: `Bearer ${system.token}` }, steps: [{ mode: "create", count: Math.min(atOnce, count - done) }] };
+    await load(spec, path.dirname(file));
+    fs.appendFileSync(file, fs.readFileSync(made));
+    fs.rmSync(made);
+    if (count > 1) say(`${read().length} of ${count} keys are made`);
+  }
+  if (count - first > 1) say(`${Math.round((count - first) / ((Date.now() - began) / 1000))} keys made a second`);
   return read();
 }
 
