@@ -40,7 +40,7 @@ async function linesOf(system, policy, count, file, say) {
   const made = `${file}.new`, began = Date.now(), first = read().length;
   for (let done = first; done < count; done = read().length) {
     const spec = { url: system.ready.gateway, ca: system.ready.ca_cert, protocol: "http/1.1", connections: Math.min(64, count - done), streams: 1, operation: "create-keys", keys_file: made,
-      create_body: JSON.stringify({ policy }), headers: { authorization: `Bearer ${system.token}` }, steps: [{ mode: "create", count: Math.min(atOnce, count - done) }] };
+      create_body: { policy }, headers: { authorization: `Bearer ${system.token}` }, steps: [{ mode: "create", count: Math.min(atOnce, count - done) }] };
     await load(spec, path.dirname(file));
     fs.appendFileSync(file, fs.readFileSync(made));
     fs.rmSync(made);
