@@ -26,8 +26,8 @@ const points = (rows, at, value) => at.filter(([id]) => rows.get(id)?.figures).m
 });
 
 function connections(rows) {
-  const series = [["HTTP/2, 1 connection", [["h2-1x1", 1], ["h2-1x16", 16], ["h2-1x64", 64]]],
-    ["HTTP/2, several connections", [["h2", 128], ["h2-16x16", 256]]], ["HTTP/2, one stream each", [["h2-1x1", 1], ["h2-64x1", 64]]],
+  const series = [["HTTP/2, multiplexed", [["h2-1x1", 1], ["h2-1x16", 16], ["h2-1x64", 64], ["h2", 128], ["h2-16x16", 256]]],
+    ["HTTP/2, one stream each", [["h2-1x1", 1], ["h2-64x1", 64]]],
     ["HTTP/1.1", [["h1-1", 1], ["h1-16", 16], ["h1-64", 64], ["h1-256", 256]]]]
     .map(([name, at]) => ({ name, points: points(rows, at, "of_sign_verify") })).filter((each) => each.points.length > 1);
   if (series.length === 0) return undefined;
