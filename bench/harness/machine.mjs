@@ -34,6 +34,6 @@ export function machine() {
 
 export function versions() {
   return { commit: said("git", "rev-parse", "HEAD"), changed_since_commit: said("git", "status", "--porcelain", "--untracked-files=no", "--", "src", "bench", "CMakeLists.txt",
-    "CMakePresets.json", "cmake") !== "", compiler: said("g++", "--version"), openssl: said("openssl", "version"), nghttp2: packageVersion("libnghttp2-14"),
+    "CMakePresets.json", "cmake") !== "", compiler: said("g++", "--version"), openssl: packageVersion("libssl3"), nghttp2: packageVersion("libnghttp2-14"),
   node: process.version, anvil: npmVersion("@foundry-rs/anvil"), ethers: npmVersion("ethers"), viem: npmVersion("viem") };
 }

@@ -45,8 +45,8 @@ function provenance({ date, settings, machine, versions, raw }) {
   const { processor } = machine;
   return [`Made by \`make bench\` on ${date} at commit \`${versions.commit?.slice(0, 12)}\`${versions.changed_since_commit ? " with changes that were not committed" : ""}: ` +
     `${processor.cores} ${processor.virtual ? "virtual " : ""}cores of ${processor.model} (${processor.flags.join(", ")}), ${machine.memory_gib} GiB, ${machine.system}, Linux ${machine.kernel}; ` +
-    `${versions.compiler}, libsecp256k1 ${raw[0].library}, ${versions.openssl}, nghttp2 ${versions.nghttp2}, Node.js ${versions.node}.`,
-  `${settings.trials} trials of ${settings.seconds} s each, after a warm-up: a figure is the trials' median, with the least and the most of them in brackets. ` +
+    `${versions.compiler}, libsecp256k1 ${raw[0].library}, OpenSSL ${versions.openssl}, nghttp2 ${versions.nghttp2}, Node.js ${versions.node}.`,
+  `${settings.trials === 1 ? "1 trial" : `${settings.trials} trials`} of ${settings.seconds} s each, after a warm-up: a figure is the trials' median, with the least and the most of them in brackets. ` +
     "**Ratios come first and rates second**: the processor is shared with other machines and its speed drifts, so each trial stands between two measurements of the raw limit, and its ratio is taken against their mean.",
   `Sealed records lie in ${settings.store ?? "SQLite"}. The load generator runs on the same cores as everything else, as do devcloud (the stand-in for AWS) and the gateway; on a Nitro host an enclave has cores of its own. What the generator itself takes for each signature is in the tables. ` +
     "Every signature that is counted was verified after its trial: the sender that it names, over the digest of the transaction that was asked for."].join("\n\n");
