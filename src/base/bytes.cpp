@@ -38,6 +38,13 @@ int base64_value(char c) noexcept {
     return -1;
 }
 
+void write_hex(ByteView bytes, char* out) noexcept {
+    for (const std::uint8_t byte : bytes) {
+        *out++ = kHexDigits[byte >> 4];
+        *out++ = kHexDigits[byte & 15];
+    }
+}
+
 } // namespace
 
 ByteView as_bytes(std::string_view text) noexcept {
@@ -57,17 +64,16 @@ Bytes to_bytes(std::string_view text) {
 }
 
 std::string to_hex(ByteView bytes) {
-    std::string out;
-    out.reserve(bytes.size() * 2);
-    for (auto byte : bytes) {
-        out.push_back(kHexDigits[byte >> 4]);
-        out.push_back(kHexDigits[byte & 15]);
-    }
+    std::string out(bytes.size() * 2, '\0');
+    write_hex(bytes, out.data());
     return out;
 }
 
 std::string to_hex0x(ByteView bytes) {
-    return "0x" + to_hex(bytes);
+    std::string out(2 + bytes.size() * 2, '0');
+    out[1] = 'x';
+    write_hex(bytes, out.data() + 2);
+    return out;
 }
 
 bool from_hex_exact(std::string_view text, std::span<std::uint8_t> out) noexcept {

@@ -57,6 +57,20 @@ TEST(JsonWriter, escapes_what_must_be_escaped_and_nothing_else) {
     EXPECT_EQ(out, "\"a\\\"\\\\/\\b\\f\\n\\r\\t\\u0000\\u001f\x7f\xc3\xa9\"");
 }
 
+// Text is looked at several bytes at a time.
+TEST(JsonWriter, escapes_each_byte_wherever_it_stands) {
+    for (int byte = 0; byte < 256; ++byte)
+        for (std::size_t at = 0; at < 17; ++at) {
+            std::string text(17, 'a'), out, alone;
+            text[at] = static_cast<char>(byte);
+            append_escaped(out, text);
+            append_escaped(alone, text.substr(at, 1));
+            EXPECT_EQ(out, '"' + text.substr(0, at) + alone.substr(1, alone.size() - 2) +
+                               text.substr(at + 1) + '"')
+                << byte << " at " << at;
+        }
+}
+
 TEST(JsonWriter, replaces_bytes_that_are_not_utf8) {
     std::string out;
     append_escaped(out, "a\xff\xc3(\xe2\x82");
