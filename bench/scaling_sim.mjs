@@ -40,6 +40,15 @@ const tables = {
       return [clients, rate, number(seen.statuses[200] / 4), p99, ms(seen.ms(0.99))];
     })),
 
+  frozen: () => {
+    const seen = closed_loop(c, seed, { enclaves: 3, clients: 12, seconds: 14, processors: 2, clientUs: c.test_client_us, turns: true,
+      happen: (host, events) => events.after(6 * s, () => host.freeze(1)) });
+    const failed = seen.sent - seen.statuses[200];
+    return table(['', 'signatures/s', 'failed', 'longest, ms', 'p99 before, ms', 'in the two seconds after', 'later'], [
+      ['measured', '3,540', 0, 758, 8.9, 9.6, 9.7],
+      ['simulated', number(seen.statuses[200] / 14), Object.keys(seen.statuses).length === 1 ? 0 : failed, ms(seen.ms(1)), ...[[0.5, 6], [6, 8], [8, 14]].map(([from, to]) => ms(seen.ms(0.99, from * s, to * s)))]]);
+  },
+
   host: () => table(['enclaves', 'it can do, signatures/s', 'first limit', '50 %: p50, p99, ms', '70 %', '90 %'],
     [1, 2, 4].map((enclaves) => {
       const most = capacity(c, enclaves);

@@ -41,22 +41,35 @@ export function open_loop(c, seed, { enclaves, rate, seconds, shortQueues = fals
   return seen;
 }
 
-// Clients each of whom asks again when he is answered, on the same processors as everything else: as the benches do.
-export function closed_loop(c, seed, { enclaves, clients, seconds, processors, clientUs, happen = () => {} }) {
+// Clients each of whom asks again when he is answered, on the same processors as everything else: as the benches do. `turns`:
+// as Node.js does it, which takes all answers that there are and sends what they led to at the turn's end.
+export function closed_loop(c, seed, { enclaves, clients, seconds, processors, clientUs, turns = false, happen = () => {} }) {
   const events = new Events(), random = new Random(seed);
   const cores = new Cores(processors);
   const host = new Host(events, random, costs_of(c), { enclaves, cores });
   const generator = new Thread(events, c.wake_us, cores);
   const seen = watcher(events);
-  const ask = () => generator.add(clientUs * random.around(0.1), () => {
+  let ready = 0; // clients that were answered, and whom no turn has taken yet
+  const send = (began) => {
     if (events.now >= seconds * 1e6) return;
     ++seen.sent;
-    const began = events.now;
     host.request((status) => {
       seen.answered(status, events.now - began);
       ask();
     });
-  });
+  };
+  const turn = () => {
+    const taken = ready, began = events.now;
+    ready = 0;
+    if (taken > 0)
+      generator.add(taken * clientUs * random.around(0.1), () => {
+        for (let i = 0; i < taken; ++i) send(began);
+      });
+  };
+  const ask = () => {
+    if (!turns) return generator.add(clientUs * random.around(0.1), () => send(events.now));
+    if (ready++ === 0) generator.add(0, turn);
+  };
   for (let i = 0; i < clients; ++i) ask();
   happen(host, events);
   events.run(seconds * 1e6);
