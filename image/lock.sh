@@ -11,10 +11,10 @@ cd "$(dirname "$0")"
 kernel=linux-source-6.12
 case ${1:-} in
   inputs)
-    suites=(bookworm bookworm-updates bookworm-security)
+    suites=(bookworm bookworm-updates bookworm-security trixie-backports) # of the last one what asks for it alone
     packages=(dash bash coreutils sed grep mawk findutils diffutils tar gzip xz-utils bzip2 util-linux perl-base base-files
       make gcc g++ binutils cmake ninja-build pkg-config bc bison flex libelf-dev
-      libssl-dev libsecp256k1-dev libsqlite3-dev libpq-dev nlohmann-json3-dev libyaml-cpp-dev libcli11-dev zlib1g-dev ca-certificates)
+      libssl-dev libsecp256k1-dev/trixie-backports libsqlite3-dev libpq-dev nlohmann-json3-dev libyaml-cpp-dev libcli11-dev zlib1g-dev ca-certificates)
     alone=("$kernel") # without what it suggests for building by hand
     ;;
   qemu)

@@ -68,6 +68,7 @@ found=$(node_major node || true)
 [ "${found:-0}" -ge 18 ] || packages+=(nodejs)
 command -v npm >/dev/null || packages+=(npm)
 install_packages 1/4 "${packages[@]}"
+tools/secp256k1.sh
 
 if found=$(tools/node --version 2>/dev/null); then
   say 2/4 "node: $found"

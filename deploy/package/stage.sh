@@ -47,11 +47,22 @@ owner_of() {
   done
   fail "no installed package has $1: its licence is unknown"
 }
+# The libsecp256k1 that the build unpacked for itself is not the installed one.
+pinned=$(sed -n "s/^\([0-9a-f]*\) .*_$(dpkg --print-architecture)\.deb\$/\1/p" "$source_folder/cmake/secp256k1.lock")
+unpacked=$source_folder/build/secp256k1/$pinned
 copy_licence() { # PACKAGE
-  [ -f "/usr/share/doc/$1/copyright" ] || fail "package $1 has no copyright file"
-  install -m 644 "/usr/share/doc/$1/copyright" "$documents/libraries/$1.copyright"
+  local from=/usr/share/doc/$1/copyright
+  [ "$1" != libsecp256k1-dev ] || [ ! -f "$unpacked/copyright" ] || from=$unpacked/copyright
+  [ -f "$from" ] || fail "package $1 has no copyright file"
+  install -m 644 "$from" "$documents/libraries/$1.copyright"
 }
-version_of() { dpkg-query -W -f '${Version}\n' "$1" | head -1; }
+version_of() {
+  if [ "$1" = libsecp256k1-dev ] && [ -f "$unpacked/version" ]; then
+    cat "$unpacked/version"
+  else
+    dpkg-query -W -f '${Version}\n' "$1" | head -1
+  fi
+}
 
 {
   cat <<'TEXT'

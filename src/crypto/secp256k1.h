@@ -6,13 +6,16 @@
 #include "base/secret.h"
 #include "crypto/nonce.h"
 
-#include <memory>
+#include <string_view>
 
 struct secp256k1_context_struct; // of libsecp256k1
 
 namespace redoubt::crypto {
 
 using PublicKey = ByteArray<64>; // x ‖ y, big-endian, without the 0x04
+
+// Of the libsecp256k1 that this program is linked with: "0.7.1". Which one makes no difference but in speed.
+std::string_view secp256k1_library() noexcept;
 
 // SEC 1, 2.3.3: 0x02 or 0x03 by y's parity, then x.
 ByteArray<33> compressed(const PublicKey& key) noexcept;

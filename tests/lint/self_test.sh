@@ -91,5 +91,11 @@ copies 'add_custom_command(OUTPUT made.cpp COMMAND cp ../docs/other.cpp made.cpp
 expect 1 "a source made of one that is not copied" "$here/image_sources.sh" "$image"
 copies; sed -i 's/-cf -/-c -f -/' "$image/image/build-programs.sh"; expect 1 "a list that cannot be read" "$here/image_sources.sh" "$image"
 
+mkdir -p "$work/locks/cmake" "$work/locks/image"
+echo 'aa 1 debian pool/x-dev_2_amd64.deb' | tee "$work/locks/cmake/secp256k1.lock" >"$work/locks/image/inputs.lock"
+expect 0 "one library in both locks" "$here/curve_library.sh" "$work/locks"
+echo 'bb 1 debian pool/x-dev_3_amd64.deb' >"$work/locks/image/inputs.lock"
+expect 1 "another library in the image's lock" "$here/curve_library.sh" "$work/locks"
+
 echo "self_test: $failures checks failed to see what they are for"
 [ "$failures" -eq 0 ]
