@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/kdf.h>
 
 namespace redoubt::crypto {
@@ -60,6 +61,21 @@ TEST(Hmac, gives_the_answers_of_rfc_4231) {
     };
     for (const auto& [key, data, mac] : cases)
         EXPECT_EQ(to_hex(hmac_sha256(key, data)), mac);
+}
+
+TEST(Hmac, is_openssls_for_keys_and_data_around_a_block) {
+    for (std::size_t size = 0; size < 140; ++size) {
+        Bytes key(size), data(139 - size);
+        for (std::size_t i = 0; i < size; ++i)
+            key[i] = static_cast<std::uint8_t>(7 + 31 * i);
+        for (std::size_t i = 0; i < data.size(); ++i)
+            data[i] = static_cast<std::uint8_t>(17 * i);
+        Hash32 expected;
+        ASSERT_NE(HMAC(EVP_sha256(), size == 0 ? expected.data() : key.data(), static_cast<int>(size),
+                       data.data(), data.size(), expected.data(), nullptr),
+                  nullptr);
+        EXPECT_EQ(hmac_sha256(key, data), expected) << size;
+    }
 }
 
 TEST(Hmac, with_empty_key_and_data_does_not_reuse_an_earlier_key) {
