@@ -204,11 +204,12 @@ test("the real system signs for the host's word, keys and sessions, one key or m
   const open = file("open.keys", lines([ready]));
   for (const [what, spec] of Object.entries({
     "the host's word": { ...base, keys_file: open, pick: "first" },
+    "the host's word, over HTTP/2": { ...base, keys_file: open, protocol: "h2", streams: 16 },
     "JSON-RPC": { ...base, keys_file: open, operation: "rpc" },
-    "batches": { ...base, keys_file: open, operation: "rpc-batch", batch: 20 },
+    batches: { ...base, protocol: "h2", keys_file: open, operation: "rpc-batch", batch: 20 },
     "a P-256 key": { ...base, principal: { kind: "p256", keyid: "desk", key_file: pem(desk) } },
     "an Ed25519 key, some keys more than others": { ...base, pick: "zipf", principal: { kind: "ed25519", keyid: "bot", key_file: pem(bot) } },
-    "sessions": { ...base, principal: { kind: "session", keyid: "desk", key_file: pem(desk), sessions: 4 } },
+    sessions: { ...base, protocol: "h2", streams: 8, principal: { kind: "session", keyid: "desk", key_file: pem(desk), sessions: 4 } },
   })) {
     const { code, trials: [trial], total, errors } = await generate(spec);
     assert.equal(code, 0, `${what}: ${errors}`);
