@@ -82,6 +82,19 @@ TEST(Http2RequestHead, is_used_for_one_request_after_another) {
     }
 }
 
+TEST(Http2RequestHead, names_are_in_lower_case) { // which libnghttp2's clients make them
+    for (const char* name : {"x", "X", "content-Type", "Host"}) {
+        RequestHead head;
+        head.begin({}, true);
+        head.field(":method", "GET");
+        head.field(":path", "/");
+        head.field(":authority", "localhost");
+        head.field(":scheme", "https");
+        head.field(name, "localhost");
+        EXPECT_EQ(head.end().has_value(), std::string_view(name) == "x") << name;
+    }
+}
+
 TEST(Http2RequestHead, a_connection_without_tls_has_another_scheme) {
     for (const bool secure : {true, false}) {
         RequestHead head;

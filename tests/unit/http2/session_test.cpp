@@ -2,6 +2,9 @@
 // What a client of good will sees: requests as they were sent, answers as they were given.
 #include "support.h"
 
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+
 namespace redoubt::http2::tests {
 namespace {
 
@@ -226,6 +229,39 @@ TEST(Http2, draining_tells_clients_answers_what_came_and_ends) {
     EXPECT_EQ(busy.answer(id).body, "at last");
     EXPECT_TRUE(busy.ended());
     done.get_future().wait();
+}
+
+TEST(Http2, a_handler_learns_of_the_clients_certificate) {
+    const auto& identity = net::tests::identity();
+    const auto pair = *net::make_client_certificate(identity.authority, {"pay.example"});
+    const auto server_context = *net::TlsContext::server(identity.certificate_file, identity.key_file, {"h2"},
+                                                         {true, identity.authority.certificate});
+    const auto client_context = identity.client_context({"h2"});
+    BIO* const certificate = BIO_new_mem_buf(pair.certificate.data(), -1);
+    BIO* const key = BIO_new_mem_buf(pair.key.data(), -1);
+    X509* const x509 = PEM_read_bio_X509(certificate, nullptr, nullptr, nullptr);
+    EVP_PKEY* const pkey = PEM_read_bio_PrivateKey(key, nullptr, nullptr, nullptr);
+    ASSERT_EQ(SSL_CTX_use_certificate(client_context.get(), x509), 1);
+    ASSERT_EQ(SSL_CTX_use_PrivateKey(client_context.get(), pkey), 1);
+    X509_free(x509);
+    EVP_PKEY_free(pkey);
+    BIO_free(certificate);
+    BIO_free(key);
+
+    std::vector<std::string> names;
+    net::tests::RunningServer server(&server_context, with_http2({}),
+                                     [&](const HttpRequest& request, const HttpServer::Responder& respond) {
+                                         if (request.peer && request.peer->verified)
+                                             names.insert(names.end(), request.peer->dns_names.begin(),
+                                                          request.peer->dns_names.end());
+                                         respond(HttpResponse::text(200, "ok"));
+                                     });
+    RawClient client(server.endpoint(), &client_context);
+    ASSERT_TRUE(client.send(kPreface + frame(NGHTTP2_HEADERS, 5, 1, kGetBlock) +
+                            frame(NGHTTP2_HEADERS, 5, 3, kGetBlock)));
+    client.half_close();
+    (void)client.rest();
+    EXPECT_EQ(names, (std::vector<std::string>{"pay.example", "pay.example"}));
 }
 
 TEST(Http2, without_alpn_or_without_the_protocol_it_is_http1) {
