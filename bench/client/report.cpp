@@ -83,7 +83,6 @@ TrialLine report_trial(std::size_t step, const StepSpec& of, std::size_t trial, 
     std::uint64_t requests = 0, signatures = 0, given = 0, answered = 0;
     for (std::size_t i = 0; i < answers.all().size(); ++i) {
         const Answer& answer = answers.all()[i];
-        // A closed trial counts what came in the window, an open one what was due in it.
         const auto in_window = [&](std::int64_t at) { return at >= times.from && at < times.until; };
         if (in_window(answer.at)) {
             ++answered;
