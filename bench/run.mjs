@@ -18,6 +18,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { bin, root, run } from "../tests/e2e/lib.mjs";
 import { coldStart } from "./harness/cold_start.mjs";
+import { created } from "./harness/keys.mjs";
 import { machine, versions } from "./harness/machine.mjs";
 import { measure } from "./harness/measure.mjs";
 import { parts } from "./harness/parts.mjs";
@@ -112,6 +113,7 @@ async function main() {
     const raw = [await rawCurve(aloneMs(options))];
     say(`raw libsecp256k1 ${raw[0].library} on ${raw[0].threads} cores: ${Math.round(raw[0].sign)} sign/s, ${Math.round(raw[0].sign_verify)} sign+verify/s`);
     results.rows = await measureAll(wanted, folder);
+    results.created = created;
     results.parts = await parts(options);
     results.allocations = await allocations();
     results.cold_start = await coldStart(folder, { ...options, store: asked.store }, say);

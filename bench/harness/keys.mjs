@@ -32,21 +32,25 @@ function principalOf(folder, kind) {
   return { file, entry: { algorithm, public_key: `0x${bytes.toString("hex")}` } };
 }
 
+export const created = []; // [{ keys, per_s }]: where a run made many
+
 const atOnce = 100_000; // keys; what an interrupted run has of them is made again
 
 // The file's lines, at least `count` of them: those that are missing are made by the load generator and added.
 async function linesOf(system, policy, count, file, say) {
   const read = () => (fs.existsSync(file) ? fs.readFileSync(file, "utf8").split("\n").slice(0, -1) : []);
-  const made = `${file}.new`, began = Date.now(), first = read().length;
+  const made = `${file}.new`, first = read().length;
+  let seconds = 0;
   for (let done = first; done < count; done = read().length) {
     const spec = { url: system.ready.gateway, ca: system.ready.ca_cert, protocol: "http/1.1", connections: Math.min(64, count - done), streams: 1, operation: "create-keys", keys_file: made,
       create_body: { policy }, headers: { authorization: `Bearer ${system.token}` }, steps: [{ mode: "create", count: Math.min(atOnce, count - done) }] };
-    await load(spec, path.dirname(file));
+    const { steps: [step] } = await load(spec, path.dirname(file));
+    seconds += step.seconds;
     fs.appendFileSync(file, fs.readFileSync(made));
     fs.rmSync(made);
     if (count > 1) say(`${read().length} of ${count} keys are made`);
   }
-  if (count - first > 1) say(`${Math.round((count - first) / ((Date.now() - began) / 1000))} keys made a second`);
+  if (count - first >= 1_000) created.push({ keys: count - first, per_s: Math.round((count - first) / seconds) });
   return read();
 }
 
