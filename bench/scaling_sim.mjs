@@ -36,8 +36,8 @@ const tables = {
 
   validation: () => table(['connections', 'measured, signatures/s', 'simulated', 'measured p99, ms', 'simulated'],
     [[1, '2,258 and 2,324', 1.3], [16, '6,558 and 5,957', '4.5 and 6.6'], [64, '5,246 and 7,064', '24.8 and 13.7']].map(([clients, rate, p99]) => {
-      const seen = closed_loop(c, seed, { enclaves: 1, clients, seconds: 4, processors: 2, clientUs: c.client_us });
-      return [clients, rate, number(seen.statuses[200] / 4), p99, ms(seen.ms(0.99))];
+      const seen = closed_loop(c, seed, { enclaves: 1, clients, seconds: 2, processors: 2, clientUs: c.client_us });
+      return [clients, rate, number(seen.statuses[200] / 2), p99, ms(seen.ms(0.99))];
     })),
 
   frozen: () => {
@@ -53,7 +53,7 @@ const tables = {
     [1, 2, 4].map((enclaves) => {
       const most = capacity(c, enclaves);
       const times = [0.5, 0.7, 0.9].map((use) => {
-        const seen = open_loop(c, seed, { enclaves, rate: use * most, seconds: 4 });
+        const seen = open_loop(c, seed, { enclaves, rate: use * most, seconds: 2 });
         return `${number(seen.ms(0.5), 1)}, ${number(seen.ms(0.99), 1)}`;
       });
       return [enclaves, number(most), 1e6 / c.gateway_us < (enclaves * 1e6) / c.enclave_us ? "the gateway's thread" : "the enclaves' threads", ...times];
@@ -75,11 +75,11 @@ const tables = {
         for (const [what, lasts, happen] of [
           ['freezes for good', 4, (host) => host.freeze(0)],
           ['is killed and replaced', c.restart_ms / 1000, (host) => host.replace(0, c.restart_ms * 1000)]]) {
-          const seen = open_loop(c, seed, { enclaves, rate: use * capacity(c, enclaves), seconds: 3 + lasts + 3,
-            happen: (host, events) => events.after(3 * s, () => happen(host)) });
-          const during = [3 * s, (3 + lasts) * s];
+          const seen = open_loop(c, seed, { enclaves, rate: use * capacity(c, enclaves), seconds: 2 + lasts + 1,
+            happen: (host, events) => events.after(2 * s, () => happen(host)) });
+          const during = [2 * s, (2 + lasts) * s];
           rows.push([`1 of ${enclaves} ${what}`, percent(use), percent(use * capacity(c, enclaves) / capacity(c, enclaves - 1)), refused(seen),
-            ms(seen.ms(0.99, 0, 3 * s)), `${ms(seen.ms(0.5, ...during))}, ${ms(seen.ms(0.99, ...during))}`, ms(seen.ms(1))]);
+            ms(seen.ms(0.99, 0, 2 * s)), `${ms(seen.ms(0.5, ...during))}, ${ms(seen.ms(0.99, ...during))}`, ms(seen.ms(1))]);
         }
     return table(['', 'use before', 'of what the others can do', 'not answered', 'p99 before, ms', 'meanwhile: p50, p99', 'longest'], rows);
   },
@@ -98,7 +98,7 @@ const tables = {
     const lost = zone_loss(seed, { clients: 30_000, zones: 3, timeoutMs: 2000 });
     const first = `Of 30,000 clients ${percent(lost.hit)} have their connection into the zone that is lost. With a time-out of 2 s they are answered again after ${ms(lost.median / 1000)} s at the median, ${ms(lost.p99 / 1000)} s at p99 and ${ms(lost.last / 1000)} s at the latest, with ${number(lost.attempts, 1)} connections each; the load balancer had found out after ${ms(lost.foundOut / 1000)} s. What the two zones that are left have to do then:`;
     const rows = [0.4, 0.5, 0.6, 0.65, 0.7].map((use) => {
-      const seen = open_loop(c, seed, { enclaves: kEnclaves, rate: 1.5 * use * capacity(c, kEnclaves), seconds: 6, shortQueues: true });
+      const seen = open_loop(c, seed, { enclaves: kEnclaves, rate: 1.5 * use * capacity(c, kEnclaves), seconds: 4, shortQueues: true });
       return [percent(use), percent(1.5 * use), refused(seen), `${ms(seen.ms(0.5, 2 * s))}, ${ms(seen.ms(0.99, 2 * s))}`];
     });
     return `${first}\n\n${table(['use of three zones', 'of two', 'refused (`--short-queues`)', 'p50, p99, ms'], rows)}`;
