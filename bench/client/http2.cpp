@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTP/2 by libnghttp2: many requests in flight. What is submitted in a turn leaves in one TLS write.
 #include "client/connection.h"
+#include "client/hpack_filter.h"
 
 #include <algorithm>
 #include <memory>
@@ -13,6 +14,7 @@ namespace {
 
 constexpr std::int32_t kWindow = 1 << 30;  // answers are taken as they come
 constexpr std::size_t kRecord = 16 * 1024; // bytes of a TLS record
+constexpr std::size_t kFrameHead = 9;
 
 struct FreeSession {
     void operator()(nghttp2_session* session) const noexcept { nghttp2_session_del(session); }
@@ -63,11 +65,13 @@ class Http2 final : public Connection {
         requests_.append_body(slot->out, request.request);
         path_.clear();
         requests_.append_path(path_, request.request);
-        headers_.assign({header(":method", "POST"), header(":scheme", "https"),
-                         header(":authority", requests_.authority()), header(":path", path_),
-                         header("content-type", "application/json")});
+        constexpr std::uint8_t kStays = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
+        headers_.assign({header(":method", "POST", kStays), header(":scheme", "https", kStays),
+                         header(":authority", requests_.authority(), kStays),
+                         header(":path", path_, NGHTTP2_NV_FLAG_NO_COPY_NAME),
+                         header("content-type", "application/json", kStays)});
         for (const auto& [name, value] : requests_.more_headers())
-            headers_.push_back(header(name, value));
+            headers_.push_back(header(name, value, kStays));
         if (const Signed* const made = requests_.signature(request.request)) {
             input_.clear();
             requests_.append_input(input_, *made);
@@ -76,7 +80,8 @@ class Http2 final : public Connection {
                  {std::pair<std::string_view, std::string_view>{"content-digest", made->content_digest()},
                   {"signature-input", input_},
                   {"signature", made->signature()}})
-                headers_.push_back(header(name, value, NGHTTP2_NV_FLAG_NO_INDEX));
+                headers_.push_back(
+                    header(name, value, NGHTTP2_NV_FLAG_NO_INDEX | NGHTTP2_NV_FLAG_NO_COPY_NAME));
         }
         nghttp2_data_provider provider{};
         provider.source.ptr = slot;
@@ -114,9 +119,19 @@ class Http2 final : public Connection {
     };
 
     void received(ByteView bytes, std::int64_t at, AnswerSink& sink) override {
-        if (nghttp2_session_mem_recv(session_.get(), bytes.data(), bytes.size()) !=
-            static_cast<ssize_t>(bytes.size()))
-            die("what came is no HTTP/2");
+        // A frame that has not come whole waits for its rest.
+        ByteView rest = bytes;
+        if (!in_.empty())
+            rest = as_bytes(in_.append(as_text(bytes)));
+        while (rest.size() >= kFrameHead) {
+            const std::size_t size =
+                kFrameHead + (std::size_t{rest[0]} << 16 | std::size_t{rest[1]} << 8 | rest[2]);
+            if (rest.size() < size)
+                break;
+            take_frame(rest.first(size));
+            rest = rest.subspan(size);
+        }
+        in_ = std::string(as_text(rest));
         for (Slot* const slot : done_) {
             free_.push_back(slot);
             --in_flight_;
@@ -125,6 +140,23 @@ class Http2 final : public Connection {
         done_.clear();
         if (nghttp2_session_want_write(session_.get()) != 0)
             sink.has_to_write(*this);
+    }
+
+    void take_frame(ByteView frame) {
+        // Whole in one frame, without padding and priority.
+        if (frame[3] == NGHTTP2_HEADERS &&
+            (frame[4] & ~NGHTTP2_FLAG_END_STREAM) == NGHTTP2_FLAG_END_HEADERS) {
+            head_ = as_text(frame.first(kFrameHead));
+            if (append_without_literals(frame.subspan(kFrameHead), head_)) {
+                const std::size_t size = head_.size() - kFrameHead;
+                for (std::size_t i = 0; i < 3; ++i)
+                    head_[i] = static_cast<char>(size >> (16 - 8 * i));
+                frame = as_bytes(head_);
+            }
+        }
+        if (nghttp2_session_mem_recv(session_.get(), frame.data(), frame.size()) !=
+            static_cast<ssize_t>(frame.size()))
+            die("what came is no HTTP/2");
     }
 
     static Slot* slot_of(nghttp2_session* session, std::int32_t stream) {
@@ -182,7 +214,7 @@ class Http2 final : public Connection {
     std::vector<Slot> slots_;
     std::vector<Slot*> free_, done_;
     std::vector<nghttp2_nv> headers_;
-    std::string path_, input_, out_;
+    std::string path_, input_, out_, in_, head_;
     std::size_t written_ = 0;
 };
 

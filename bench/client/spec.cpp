@@ -78,7 +78,8 @@ PrincipalSpec read_principal(const json::Value& of) {
 }
 
 StepSpec read_step(const json::Value& of) {
-    only(of, {"mode", "warmup_s", "seconds", "trials", "rate", "times", "arrivals", "resumed", "count"});
+    only(of, {"mode", "warmup_s", "seconds", "trials", "rate", "times", "arrivals", "turn_us", "resumed",
+              "count"});
     StepSpec out;
     out.mode = one_of<Mode>(text_of(of, "mode"), {{"closed", Mode::Closed},
                                                   {"open", Mode::Open},
@@ -89,6 +90,7 @@ StepSpec read_step(const json::Value& of) {
     out.trials = count_of(of, "trials", 1);
     out.rate = number_of(of, "rate", 0);
     out.times = number_of(of, "times", 0);
+    out.turn_us = static_cast<std::int64_t>(count_of(of, "turn_us", 250));
     out.poisson = one_of<bool>(text_of(of, "arrivals", "even"), {{"even", false}, {"poisson", true}});
     if (const auto resumed = of.get("resumed"))
         out.resumed = resumed->boolean();

@@ -29,11 +29,12 @@ struct StepSpec {
     Mode mode = Mode::Closed;
     double warmup_s = 0, seconds = 0;
     std::size_t trials = 1;
-    double rate = 0;       // open: requests a second; 0: times × the closed steps' median
-    double times = 0;      //
-    bool poisson = false;  // open: due at random times of that mean rate, else evenly spaced
-    bool resumed = false;  // handshakes
-    std::size_t count = 0; // create: keys
+    double rate = 0;            // open: requests a second; 0: times × the closed steps' median
+    double times = 0;           //
+    std::int64_t turn_us = 250; // open: what is due and what has come in this time is handled together
+    bool poisson = false;       // open: due at random times of that mean rate, else evenly spaced
+    bool resumed = false;       // handshakes
+    std::size_t count = 0;      // create: keys
 };
 
 struct Spec {

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 
 #include <algorithm>
+#include <ctime>
 #include <deque>
 #include <limits>
 #include <random>
@@ -46,6 +47,7 @@ class Trial : public AnswerSink {
         begin(now);
         while (now < times_.until || (outstanding() > 0 && now < times_.until + kGrace)) {
             flush_listed();
+            pause(now);
             turn(next_wait(now));
             now = monotonic_us();
             after_turn(now);
@@ -66,6 +68,7 @@ class Trial : public AnswerSink {
 
   protected:
     virtual void begin(std::int64_t now) = 0;
+    virtual void pause(std::int64_t) {}
     virtual void after_turn(std::int64_t now) = 0;
     virtual std::int64_t next_wait(std::int64_t now) const = 0; // µs
     virtual std::size_t outstanding() const noexcept { return in_flight_; }
@@ -196,7 +199,7 @@ class Open final : public Trial {
   public:
     Open(const Spec& spec, const StepSpec& step, double rate, const Requests& requests, Answers& answers)
         : Trial(spec, step, requests, answers), gap_(static_cast<double>(kSecond) / rate),
-          poisson_(step.poisson), random_(spec.seed), at_random_(1 / gap_) {}
+          turn_us_(step.turn_us), poisson_(step.poisson), random_(spec.seed), at_random_(1 / gap_) {}
 
   private:
     void begin(std::int64_t now) override {
@@ -204,6 +207,16 @@ class Open final : public Trial {
             idle_.push_back(connection.get());
         due_ = static_cast<double>(now);
         hand_out(now);
+    }
+    // A system call for each request and each answer would take the server's cores: a turn every turn_us,
+    // whose length is in the times that are told.
+    void pause(std::int64_t now) override {
+        const std::int64_t left = last_turn_ + turn_us_ - now;
+        if (left > 0) {
+            const timespec wait{left / kSecond, left % kSecond * 1'000};
+            (void)nanosleep(&wait, nullptr);
+        }
+        last_turn_ = std::max(now, last_turn_ + turn_us_);
     }
     void after_turn(std::int64_t now) override { hand_out(now); }
     std::int64_t next_wait(std::int64_t) const override {
@@ -232,8 +245,10 @@ class Open final : public Trial {
         }
     }
 
+    std::int64_t last_turn_ = 0;
     double due_ = 0; // of the next request
     const double gap_;
+    const std::int64_t turn_us_;
     const bool poisson_;
     std::mt19937_64 random_;
     std::exponential_distribution<double> at_random_;
