@@ -76,14 +76,14 @@ double rate(Work work, unsigned int threads, int ms) {
     std::atomic<bool> stop = false;
     std::atomic<std::uint64_t> done = 0;
     std::vector<std::thread> all;
-    const std::int64_t begin = monotonic_ms();
+    const std::int64_t begin = monotonic_us();
     for (unsigned int i = 0; i < threads; ++i)
         all.emplace_back([&, i] { done += run(work, static_cast<std::uint8_t>(i), stop); });
     std::this_thread::sleep_for(std::chrono::milliseconds(ms));
     stop = true;
     for (auto& thread : all)
         thread.join();
-    return 1000.0 * static_cast<double>(done) / static_cast<double>(monotonic_ms() - begin);
+    return 1e6 * static_cast<double>(done) / static_cast<double>(monotonic_us() - begin);
 }
 
 struct Rates {

@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "crypto/hash.h"
-#include "crypto/owner_signature.h"
 #include "crypto/random.h"
 
 #include <charconv>
@@ -28,7 +27,7 @@ std::uint8_t set_text(char (&to)[N], std::string_view before, ByteView bytes) {
 
 } // namespace
 
-RequestSigner::RequestSigner(std::string key_id, Secret pem) : pem_(std::move(pem)) {
+RequestSigner::RequestSigner(std::string key_id, const Secret& pem) : key_(pem) {
     key_ids_.push_back(std::move(key_id));
 }
 
@@ -79,10 +78,7 @@ Signed RequestSigner::sign(std::string_view authority, std::string_view path, st
         out.signature_size = set_text(out.signature_text, "sig=:", mac);
         return out;
     }
-    const auto made = crypto::sign_with_pem(pem_, as_bytes(base));
-    if (!made)
-        die(made.error().describe());
-    out.signature_size = set_text(out.signature_text, "sig=:", made->signature);
+    out.signature_size = set_text(out.signature_text, "sig=:", key_.sign(as_bytes(base)));
     return out;
 }
 

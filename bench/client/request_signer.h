@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/secret.h"
+#include "client/principal_key.h"
 #include "client/spec.h"
 
 namespace redoubt::bench {
@@ -25,7 +26,7 @@ struct Signed {
 class RequestSigner {
   public:
     // By the principal's own key.
-    RequestSigner(std::string key_id, Secret pem);
+    RequestSigner(std::string key_id, const Secret& pem);
     // By sessions, of which requests take turns.
     struct Session {
         std::string id;
@@ -45,8 +46,8 @@ class RequestSigner {
 
     std::vector<std::string> key_ids_;
     std::vector<Secret> session_keys_; // one each, or none
-    Secret pem_;
-    std::string before_nonce_; // of signature-input
+    PrincipalKey key_;                 // of one that has no sessions
+    std::string before_nonce_;         // of signature-input
     std::vector<std::string> after_nonce_;
 };
 
