@@ -16,8 +16,8 @@ export async function rawCurve(ms) {
 }
 
 // How long a window is: beside a trial, and at a run's beginning and end.
-export const besideMs = ({ quick }) => (quick ? 8 : 40);
-export const aloneMs = ({ quick }) => (quick ? 8 : 150);
+export const besideMs = ({ quick }) => (quick ? 15 : 40);
+export const aloneMs = ({ quick }) => (quick ? 15 : 150);
 
 // P-256 verifications a second on all cores.
 export async function rawP256Verify() {
