@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// One host: a gateway on one thread before its enclaves, each of which signs on one thread for this gateway, since a
-// connection is one thread's. The rules are the gateway's (src/gateway/enclave_pool.cpp, router.cpp): the enclave with the
-// fewest requests outstanding; 4,096 at most, or short queues; a probe every 250 ms; an enclave that owes answers and says
-// nothing for 700 ms is disconnected, and what it had goes to another one, on two enclaves at most; 504 at the deadline.
+// One host: a gateway on one thread before its enclaves, each of which has one processor and so signs on one thread. The
+// rules are the gateway's (src/gateway/enclave_pool.cpp, router.cpp): the enclave with the fewest requests outstanding; 4,096
+// at most, or short queues; a probe every 250 ms; an enclave that owes answers and says nothing for 700 ms is disconnected,
+// and what it had goes to another one, on two enclaves at most; 504 at the deadline.
 import { QueueBound, kLookUs } from './queue_bound.mjs';
 
 const kSweepUs = 50_000, kProbeUs = 250_000, kSilentUs = 700_000, kMaxAttempts = 2, kMaxOutstanding = 4096;
