@@ -2,7 +2,9 @@
 // Load over HTTPS, on the same cores as the server that it measures, so a cheap client: one thread, requests
 // made ready before the timed window, answers looked at after it. Every signature is verified.
 //
-//     bench_client SPEC.json
+//     | {"mode": "open", "rate": requests a second or "times": 0.7 (of the median of the closed step before),
+//        "arrivals": "even" | "poisson", "turn_us": 250, "warmup_s": 1, "seconds": 5, "trials": 1}
+//     | {"mode": "handshakes"bench_client SPEC.json
 //
 // SPEC: {"url": "https://HOST:PORT", "ca": FILE, "protocol": "http/1.1" | "h2", "connections": N,
 //   "streams": M (in flight on each connection; 1 on HTTP/1.1),

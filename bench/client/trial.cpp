@@ -228,20 +228,26 @@ class Open final : public Trial {
             idle_.push_back(&connection);
     }
 
-    // The connection that has rested longest comes first: all take part.
+    // One connection takes what is due in a turn, so that it leaves in one write; in the next turn it is
+    // the turn of the one that has rested longest.
     void hand_out(std::int64_t now) {
         for (; due_ <= static_cast<double>(now) && due_ < static_cast<double>(times_.until);
              due_ += poisson_ ? at_random_(random_) : gap_)
             waiting_.push_back(static_cast<std::int64_t>(due_));
+        const Connection* last = nullptr;
         while (!waiting_.empty() && !idle_.empty()) {
             if (next_ == requests_.size())
                 die("fewer requests were made ready than are due");
             Connection& connection = *idle_.front();
-            idle_.pop_front();
             submit(connection, waiting_.front(), now);
             waiting_.pop_front();
-            if (connection.room() > 0)
-                idle_.push_back(&connection);
+            if (connection.room() == 0)
+                idle_.pop_front();
+            last = &connection;
+        }
+        if (!idle_.empty() && idle_.front() == last) {
+            idle_.push_back(idle_.front());
+            idle_.pop_front();
         }
     }
 

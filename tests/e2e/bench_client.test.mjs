@@ -202,13 +202,18 @@ test("the real system signs for the host's word, keys and sessions, one key or m
   const base = { url: ready.gateway, ca: ready.ca_cert, protocol: "http/1.1", connections: 4, operation: "v1-sign-transaction", pick: "uniform", seed: 3,
     keys_file: file("policy.keys", lines(keys)), steps: [closed()] };
   const open = file("open.keys", lines([ready]));
+  const made = path.join(folder, "made.keys");
+  const creation = await generate({ ...base, protocol: "h2", streams: 4, operation: "create-keys", keys_file: made, create_body: { policy }, steps: [{ mode: "create", count: 50 }] });
+  assert.equal(creation.code, 0, creation.errors);
+  assert.equal(creation.trials[0].keys, 50);
+  assert.equal(new Set(fs.readFileSync(made, "utf8").trim().split("\n")).size, 50);
   for (const [what, spec] of Object.entries({
     "the host's word": { ...base, keys_file: open, pick: "first" },
     "the host's word, over HTTP/2": { ...base, keys_file: open, protocol: "h2", streams: 16 },
     "JSON-RPC": { ...base, keys_file: open, operation: "rpc" },
     batches: { ...base, protocol: "h2", keys_file: open, operation: "rpc-batch", batch: 20 },
     "a P-256 key": { ...base, principal: { kind: "p256", keyid: "desk", key_file: pem(desk) } },
-    "an Ed25519 key, some keys more than others": { ...base, pick: "zipf", principal: { kind: "ed25519", keyid: "bot", key_file: pem(bot) } },
+    "an Ed25519 key, some keys more than others": { ...base, keys_file: made, pick: "zipf", principal: { kind: "ed25519", keyid: "bot", key_file: pem(bot) } },
     sessions: { ...base, protocol: "h2", streams: 8, principal: { kind: "session", keyid: "desk", key_file: pem(desk), sessions: 4 } },
   })) {
     const { code, trials: [trial], total, errors } = await generate(spec);
