@@ -19,8 +19,7 @@
 //   "tls_enclave": {"pins": [HEX]}: TLS keys of enclaves (SHA-256 of SubjectPublicKeyInfo) instead of "ca",
 //   "steps": [{"mode": "closed", "warmup_s": 1, "seconds": 3, "trials": 5}
 //     | {"mode": "open", "rate": requests a second or "times": 0.7 (of the median of the closed step before),
-//        "arrivals": "even" | "poisson", "turn_us": 250, "warmup_s"| "poisson", "warmup_s": 1, "seconds": 5,
-//        "trials": 1}
+//        "arrivals": "even" | "poisson", "turn_us": 250, "warmup_s": 1, "seconds": 5, "trials": 1}
 //     | {"mode": "handshakes", "resumed": false, "seconds": 3}
 //     | {"mode": "create", "count": N}: of the operation "create-keys", which writes keys_file]}
 // Output: a line of JSON for each trial as it ends (client/report.cpp), then {"verified": N, "wrong": N,
