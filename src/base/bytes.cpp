@@ -105,29 +105,25 @@ std::optional<Bytes> from_hex0x(std::string_view text) {
 }
 
 std::string to_base64(ByteView bytes) {
-    std::string out;
-    out.reserve((bytes.size() + 2) / 3 * 4);
+    std::string out((bytes.size() + 2) / 3 * 4, '=');
+    char* to = out.data();
     std::size_t i = 0;
-    for (; i + 3 <= bytes.size(); i += 3) {
+    for (; i + 3 <= bytes.size(); i += 3, to += 4) {
         const std::uint32_t v = static_cast<std::uint32_t>(bytes[i]) << 16 |
                                 static_cast<std::uint32_t>(bytes[i + 1]) << 8 | bytes[i + 2];
-        out.push_back(kBase64Digits[v >> 18]);
-        out.push_back(kBase64Digits[v >> 12 & 63]);
-        out.push_back(kBase64Digits[v >> 6 & 63]);
-        out.push_back(kBase64Digits[v & 63]);
+        to[0] = kBase64Digits[v >> 18];
+        to[1] = kBase64Digits[v >> 12 & 63];
+        to[2] = kBase64Digits[v >> 6 & 63];
+        to[3] = kBase64Digits[v & 63];
     }
-    if (i + 1 == bytes.size()) {
-        const std::uint32_t v = static_cast<std::uint32_t>(bytes[i]) << 16;
-        out.push_back(kBase64Digits[v >> 18]);
-        out.push_back(kBase64Digits[v >> 12 & 63]);
-        out += "==";
-    } else if (i + 2 == bytes.size()) {
-        const std::uint32_t v =
-            static_cast<std::uint32_t>(bytes[i]) << 16 | static_cast<std::uint32_t>(bytes[i + 1]) << 8;
-        out.push_back(kBase64Digits[v >> 18]);
-        out.push_back(kBase64Digits[v >> 12 & 63]);
-        out.push_back(kBase64Digits[v >> 6 & 63]);
-        out.push_back('=');
+    if (i < bytes.size()) {
+        const bool two = i + 2 == bytes.size();
+        const std::uint32_t v = static_cast<std::uint32_t>(bytes[i]) << 16 |
+                                (two ? static_cast<std::uint32_t>(bytes[i + 1]) << 8 : 0);
+        to[0] = kBase64Digits[v >> 18];
+        to[1] = kBase64Digits[v >> 12 & 63];
+        if (two)
+            to[2] = kBase64Digits[v >> 6 & 63];
     }
     return out;
 }

@@ -16,7 +16,9 @@ namespace redoubt::net {
 
 namespace {
 
-constexpr std::size_t kKeptBuffer = 64 * 1024; // a larger one is given back when it is empty
+constexpr std::size_t kKeptBuffer = 128 * 1024; // a larger one is given back when it is empty
+constexpr std::size_t kIdleBuffer = 16 * 1024;  // and this much of a connection that has been idle
+constexpr std::int64_t kIdleMs = 1'000;         // for so long
 constexpr int kWritesPerFlush = 16; // of what a protocol fills in at once; then others have their turn
 constexpr int kReadsPerEvent = 4;   // of a TLS record (16 KiB) each; then others have their turn
 constexpr std::int64_t kLingerMs = 2'000;
@@ -323,6 +325,8 @@ void HttpServer::Impl::Connection::check_time(std::int64_t now) {
         blocked_since_ms_ = now;
         delivered_at_block_ = now_delivered;
     } else if (!waits && unsent() == 0) {
+        if (out.capacity() > kIdleBuffer && now - since_ms_ >= kIdleMs)
+            out = Bytes();
         if (now - since_ms_ < limits.idle_timeout_ms &&
             (!server_->draining ||
              now - std::max(since_ms_, server_->drain_since_ms) < server_->drain_idle_ms))
