@@ -49,7 +49,7 @@ export const rows = [
 
   row("load-70", "HTTP/2, 70 % of its closed-loop rate", { group: "constant", mode: "open", times: 0.7 }),
   row("load-70-h1", "HTTP/1.1, 64 connections, 70 %", { group: "constant", mode: "open", times: 0.7, ...http1, connections: 64 }),
-  row("overload", "HTTP/2, twice what it can do, short queues", { group: "constant", mode: "open", times: 2, system: { shed: true } }),
+  row("overload", "HTTP/2, 32 connections, twice what it can do, short queues", { group: "constant", mode: "open", times: 2, connections: 32, streams: 128, system: { shed: true } }),
 
   row("handshakes", "full handshakes", { group: "handshakes", mode: "handshakes", resumed: false, ...http1 }),
   row("handshakes-resumed", "resumed handshakes", { group: "handshakes", mode: "handshakes", resumed: true, ...http1 }),
