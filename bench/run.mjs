@@ -107,27 +107,25 @@ async function main() {
   }
   const wanted = selected();
   const folder = asked.data ? path.resolve(asked.data) : fs.mkdtempSync(path.join(os.tmpdir(), "redoubt-bench-"));
+  // Also where a signal ends this program; what was started is told to end before (harness/running.mjs).
+  if (!asked.data) process.on("exit", () => fs.rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }));
   const out = path.resolve(asked.out ?? path.join(root, "docs/performance"));
-  try {
-    const results = { redoubt_bench: 1, date: new Date().toISOString().slice(0, 10), settings: options, machine: machine(), versions: versions() };
-    const raw = [await rawCurve(aloneMs(options))];
-    say(`raw libsecp256k1 ${raw[0].library} on ${raw[0].threads} cores: ${Math.round(raw[0].sign)} sign/s, ${Math.round(raw[0].sign_verify)} sign+verify/s`);
-    results.rows = await measureAll(wanted, folder);
-    results.created = created;
-    results.parts = await parts(options);
-    results.allocations = await allocations();
-    results.cold_start = await coldStart(folder, { ...options, store: asked.store }, say);
-    if (!asked["no-peers"]) results.peers = await peers(options, say);
-    raw.push(await rawCurve(aloneMs(options)));
-    results.raw = raw;
-    writeReport(results, out);
-    say(`written to ${out}`);
-    const failed = results.rows.filter((row) => row.failed);
-    for (const { id, failed: why } of failed) say(`FAILED ${id}: ${why}`);
-    return failed.length > 0 ? 1 : 0;
-  } finally {
-    if (!asked.data) fs.rmSync(folder, { recursive: true, force: true });
-  }
+  const results = { redoubt_bench: 1, date: new Date().toISOString().slice(0, 10), settings: options, machine: machine(), versions: versions() };
+  const raw = [await rawCurve(aloneMs(options))];
+  say(`raw libsecp256k1 ${raw[0].library} on ${raw[0].threads} cores: ${Math.round(raw[0].sign)} sign/s, ${Math.round(raw[0].sign_verify)} sign+verify/s`);
+  results.rows = await measureAll(wanted, folder);
+  results.created = created;
+  results.parts = await parts(options);
+  results.allocations = await allocations();
+  results.cold_start = await coldStart(folder, { ...options, store: asked.store }, say);
+  if (!asked["no-peers"]) results.peers = await peers(options, say);
+  raw.push(await rawCurve(aloneMs(options)));
+  results.raw = raw;
+  writeReport(results, out);
+  say(`written to ${out}`);
+  const failed = results.rows.filter((row) => row.failed);
+  for (const { id, failed: why } of failed) say(`FAILED ${id}: ${why}`);
+  return failed.length > 0 ? 1 : 0;
 }
 
 process.exitCode = await main();

@@ -42,8 +42,8 @@ async function linesOf(system, policy, count, file, say) {
   const made = `${file}.new`, first = read().length;
   let seconds = 0;
   for (let done = first; done < count; done = read().length) {
-    const spec = { url: system.ready.gateway, ca: system.ready.ca_cert, protocol: "http/1.1", connections: Math.min(64, count - done), streams: 1, operation: "create-keys", keys_file: made,
-      create_body: { policy }, headers: { authorization: `Bearer ${system.token}` }, steps: [{ mode: "create", count: Math.min(atOnce, count - done) }] };
+    const spec = { url: system.ready.gateway, ca: system.ready.ca_cert, protocol: "http/1.1", connections: Math.min(64, count - done), streams: 1,
+      operation: "create-keys", keys_file: made, create_body: { policy }, headers: { authorization: `Bearer ${system.token}` }, steps: [{ mode: "create", count: Math.min(atOnce, count - done) }] };
     const { steps: [step] } = await load(spec, path.dirname(file));
     seconds += step.seconds;
     fs.appendFileSync(file, fs.readFileSync(made));

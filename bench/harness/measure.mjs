@@ -28,21 +28,26 @@ function compared(rate, before, after) {
   return { ...ratios, raw_sign: at("sign"), raw_sign_verify: at("sign_verify") };
 }
 
-function stepsOf(row, { seconds, quick }) {
-  const warmup_s = quick ? 0.2 : 1;
-  if (row.mode === "handshakes") return [{ mode: "handshakes", resumed: row.resumed, seconds }];
-  const closed = { mode: "closed", warmup_s, seconds: row.mode === "open" ? Math.max(1, seconds / 2) : seconds, trials: 1 };
-  return row.mode === "open" ? [closed, { mode: "open", times: row.times, arrivals: "poisson", warmup_s, seconds, trials: 1 }] : [closed];
+const warmup = ({ quick }) => (quick ? 0.2 : 1);
+
+// The load generator's line of the row's mode, and the closed loop's that its rate comes of.
+async function trial(row, spec, options, folder) {
+  const { seconds } = options, warmup_s = warmup(options);
+  const closedLoop = (how, length) => load({ ...spec, ...how, steps: [{ mode: "closed", warmup_s, seconds: length, trials: 1 }] }, folder);
+  if (row.mode === "closed") return only(row, await closedLoop({}, seconds));
+  if (row.mode === "handshakes") return only(row, await load({ ...spec, steps: [{ mode: "handshakes", resumed: row.resumed, seconds }] }, folder));
+  const { line: closed, verified } = only({ ...row, mode: "closed" }, await closedLoop(row.capacity, Math.max(1, seconds / 2)));
+  const rate = Math.max(1, Math.round(row.times * closed.signatures_per_s));
+  const open = only(row, await load({ ...spec, steps: [{ mode: "open", rate, arrivals: "poisson", warmup_s, seconds, trials: 1 }] }, folder));
+  return { ...open, closed, verified: verified + open.verified };
 }
 
-async function trial(row, spec, options, folder) {
-  const { steps, verified } = await load(spec, folder);
-  const line = steps.filter(({ mode }) => mode === row.mode).at(-1), closed = steps.find(({ mode }) => mode === "closed");
-  if (!line) throw new Error("the load generator told no such step");
+function only(row, { steps: [line], verified }) {
   const others = Object.keys(line.statuses ?? {}).filter((status) => status !== "200");
   if (row.mode === "closed" && others.length > 0) throw new Error(`answers had status ${others.join(", ")}`);
-  if (row.mode === "handshakes" && (line.failed > 0 || (line.resumed > 0) !== row.resumed)) throw new Error(`of ${line.handshakes} handshakes ${line.failed} failed, ${line.resumed} were resumed`);
-  return { line, closed, verified };
+  if (row.mode === "handshakes" && (line.failed > 0 || (line.resumed > 0) !== row.resumed))
+    throw new Error(`of ${line.handshakes} handshakes ${line.failed} failed, ${line.resumed} were resumed`);
+  return { line, verified };
 }
 
 // SHA-256 of the key with which TLS ends in the enclave: what a client pins once it has verified the attestation.
@@ -56,7 +61,8 @@ async function enclaveKey(ready) {
 function summary(row, trials) {
   const of = (value) => spread(trials.map(value));
   const figures = { latency_p50_us: of(({ line }) => line.latency_us?.p50), latency_p99_us: of(({ line }) => line.latency_us?.p99),
-    latency_p999_us: of(({ line }) => line.latency_us?.p999), client_cpu_us_each: of(({ line }) => (line.client_cpu_s * 1e6) / (line.signatures ?? line.handshakes)) };
+    latency_p999_us: of(({ line }) => line.latency_us?.p999),
+    client_cpu_us_each: of(({ line }) => (line.client_cpu_s * 1e6) / (row.mode === "open" ? line.requests : line.signatures ?? line.handshakes)) };
   if (row.mode === "handshakes") return { handshakes_per_s: of(({ line }) => line.handshakes_per_s), latency_p50_us: figures.latency_p50_us };
   figures.signatures_per_s = of(({ line }) => line.signatures_per_s);
   if (row.mode === "open")
@@ -78,7 +84,7 @@ export async function specOf(row, system, folder, say) {
 }
 
 export async function measure(row, system, options, folder, say) {
-  const spec = { ...await specOf(row, system, folder, say), steps: stepsOf(row, options) };
+  const spec = await specOf(row, system, folder, say);
   const trials = [];
   let before = await rawNow(row, options), verified = 0;
   for (let i = 1; i <= options.trials; ++i) {

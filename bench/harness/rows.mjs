@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `make bench` measures: a row each, told by what it does otherwise than the usual one. See system.mjs for `system`.
+// What `make bench` measures: a row each, told by what it does otherwise than the usual one. See system.mjs for `system`. A row of mode
+// "open" asks `times` the rate of a closed loop that is measured before it, with as many requests in flight as `capacity` says.
 
 // One key, whose policy has ten rules and lets `host` sign, over HTTP/2 with 4 × 32 requests in flight.
 const usual = { group: "", system: {}, protocol: "h2", connections: 4, streams: 32, operation: "v1-sign-transaction", rules: 10, principal: "host", keys: 1, pick: "first",
@@ -49,7 +50,9 @@ export const rows = [
 
   row("load-70", "HTTP/2, 70 % of its closed-loop rate", { group: "constant", mode: "open", times: 0.7 }),
   row("load-70-h1", "HTTP/1.1, 64 connections, 70 %", { group: "constant", mode: "open", times: 0.7, ...http1, connections: 64 }),
-  row("overload", "HTTP/2, 32 connections, twice what it can do, short queues", { group: "constant", mode: "open", times: 2, connections: 32, streams: 128, system: { shed: true } }),
+  row("overload", "HTTP/2, 32 connections, twice what it can do, short queues", {
+    group: "constant", mode: "open", times: 2, connections: 32, streams: 128, capacity: { connections: 4, streams: 32 },
+    system: { shed: true } }),
 
   row("handshakes", "full handshakes", { group: "handshakes", mode: "handshakes", resumed: false, ...http1 }),
   row("handshakes-resumed", "resumed handshakes", { group: "handshakes", mode: "handshakes", resumed: true, ...http1 }),

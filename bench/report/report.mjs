@@ -47,8 +47,10 @@ function provenance({ date, settings, machine, versions, raw }) {
     `${processor.cores} ${processor.virtual ? "virtual " : ""}cores of ${processor.model} (${processor.flags.join(", ")}), ${machine.memory_gib} GiB, ${machine.system}, Linux ${machine.kernel}; ` +
     `${versions.compiler}, libsecp256k1 ${raw[0].library}, OpenSSL ${versions.openssl}, nghttp2 ${versions.nghttp2}, Node.js ${versions.node}.`,
   `${settings.trials === 1 ? "1 trial" : `${settings.trials} trials`} of ${settings.seconds} s each, after a warm-up: a figure is the trials' median, with the least and the most of them in brackets. ` +
-    "**Ratios come first and rates second**: the processor is shared with other machines and its speed drifts, so each trial stands between two measurements of the raw limit, and its ratio is taken against their mean.",
-  `Sealed records lie in ${settings.store ?? "SQLite"}. The load generator runs on the same cores as everything else, as do devcloud (the stand-in for AWS) and the gateway; on a Nitro host an enclave has cores of its own. What the generator itself takes for each signature is in the tables. ` +
+    "**Ratios come first and rates second**: the processor is shared with other machines and its speed drifts, so each trial stands between two measurements " +
+    "of the raw limit, and its ratio is taken against their mean.",
+  `Sealed records lie in ${settings.store ?? "SQLite"}. The load generator runs on the same cores as everything else, as do devcloud (the stand-in for AWS) and ` +
+    "the gateway; on a Nitro host an enclave has cores of its own. What the generator itself takes for each signature is in the tables. " +
     "Every signature that is counted was verified after its trial: the sender that it names, over the digest of the transaction that was asked for."].join("\n\n");
 }
 
@@ -68,10 +70,11 @@ function peersTable({ peers, rows }) {
   return `${table(["", "of raw sign", "signatures/s", "Redoubt is faster by"], [...peers.anvil.map((each) => line(`anvil's \`eth_signTransaction\`, ${each.id}`, each, ofAnvil(each))),
     line("ethers' local signer, one core", peers.ethers, faster.ethers), line("viem's local signer, one core", peers.viem, faster.viem),
     line("the AWS sample's design, re-enacted", peers.reference_design, faster.reference_design)])}\n\n` +
-    "Redoubt's side is the row \"HTTP/2, 4 connections × 32 streams\" with verification before release on, and beside anvil's batches its own row of batches. anvil is asked over plain HTTP/1.1 with keep-alive: it has no TLS, no authentication and no policy. ethers and viem sign in the caller's " +
-    "own process with a key that they hold in memory, and are compared core for core.\n\n" +
-    "The AWS sample itself needs AWS, so its design is re-enacted on this machine (`bench/harness/reference_design.mjs`): HTTPS to a host server; for each request IMDSv2 credentials, the ciphertext from Secrets Manager, " +
-    "over a socket to the enclave's server, a process that makes one attested KMS Decrypt (`redoubt-kmstool-dev`, with its RSA key for the attestation, as the sample's tool makes one), one signature, one connection at a time. " +
+    "Redoubt's side is the row \"HTTP/2, 4 connections × 32 streams\" with verification before release on, and beside anvil's batches its own row of batches. " +
+    "anvil is asked over plain HTTP/1.1 with keep-alive: it has no TLS, no authentication and no policy. ethers and viem sign in the caller's own process with a key that they hold in memory, and are compared core for core.\n\n" +
+    "The AWS sample itself needs AWS, so its design is re-enacted on this machine (`bench/harness/reference_design.mjs`): HTTPS to a host server; for each request " +
+    "IMDSv2 credentials, the ciphertext from Secrets Manager, over a socket to the enclave's server, a process that makes one attested KMS Decrypt " +
+    "(`redoubt-kmstool-dev`, with its RSA key for the attestation, as the sample's tool makes one), one signature, one connection at a time. " +
     "Left out, all in its favour: the network to AWS and KMS's own time, Python (Node.js servers and viem's signer stand in), the virtual machine.";
 }
 
