@@ -164,7 +164,8 @@ int Callbacks::frame_sent(nghttp2_session* nghttp2, const nghttp2_frame* frame, 
 }
 
 int Callbacks::frame_not_sent(nghttp2_session* nghttp2, const nghttp2_frame* frame, int, void*) {
-    if (frame->hd.type == NGHTTP2_HEADERS) // an answer whose fields are too large for a frame
+    // An answer whose fields are too large for a frame; not one whose stream the client has reset.
+    if (frame->hd.type == NGHTTP2_HEADERS && exchange_of(nghttp2, frame->hd.stream_id) != nullptr)
         (void)nghttp2_submit_rst_stream(nghttp2, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
                                         NGHTTP2_INTERNAL_ERROR);
     return 0;

@@ -13,7 +13,8 @@ constexpr std::uint64_t kMinProgress = 64 * 1024; // bytes that a slow reader ta
 
 bool Session::check_time(std::int64_t now, bool blocked) {
     now_ = now;
-    if (session_ == nullptr || carrier_.no_more)
+    // A client that only sends no more is still waited for: it may never take its answers.
+    if (session_ == nullptr || failed_ || carrier_.close_wanted)
         return busy_ > 0;
     if (!greeted_ && now - began_ms_ >= carrier_.options().request_timeout_ms) {
         fail_session(NGHTTP2_SETTINGS_TIMEOUT);
@@ -35,7 +36,7 @@ bool Session::check_time(std::int64_t now, bool blocked) {
             check_request(*slot, now);
         else if (slot->state == Exchange::State::Answering)
             check_answer(*slot, now, blocked);
-        if (carrier_.no_more)
+        if (failed_)
             return true;
     }
     return waits;

@@ -22,8 +22,11 @@ BlockPool::~BlockPool() {
             std::free(std::exchange(block, block->next));
 }
 
-BlockPool::Block* BlockPool::get(std::size_t size) noexcept {
-    const std::size_t capacity = std::bit_ceil(size < kSmallest ? kSmallest : size);
+std::size_t BlockPool::capacity_for(std::size_t size) noexcept {
+    return std::bit_ceil(size < kSmallest ? kSmallest : size);
+}
+
+BlockPool::Block* BlockPool::get(std::size_t capacity) noexcept {
     const std::size_t at = size_class(capacity, kSmallest);
     if (at < kSizes && free_[at] != nullptr) {
         Block* const out = std::exchange(free_[at], free_[at]->next);
@@ -61,9 +64,12 @@ Memory::Memory(BlockPool& pool) noexcept : pool_(pool), calls_{} {
 }
 
 void* Memory::allocate(std::size_t size) noexcept {
-    if (size > kMaxUsed - used_)
+    if (size > kMaxUsed)
         return nullptr;
-    BlockPool::Block* const block = pool_.get(size);
+    const std::size_t capacity = BlockPool::capacity_for(size);
+    if (capacity > kMaxUsed - used_) // used_ is never more
+        return nullptr;
+    BlockPool::Block* const block = pool_.get(capacity);
     if (block == nullptr)
         return nullptr;
     used_ += block->capacity;

@@ -28,7 +28,8 @@ class BlockPool {
     };
     static constexpr std::size_t kSmallest = 64, kSizes = 10; // the largest kept: 32 KiB
 
-    Block* get(std::size_t size) noexcept;
+    static std::size_t capacity_for(std::size_t size) noexcept; // of at most half of what can be addressed
+    Block* get(std::size_t capacity) noexcept;
     void put(Block* block) noexcept;
 
     std::array<Block*, kSizes> free_{};

@@ -17,6 +17,7 @@ constexpr std::uint32_t kStreamWindow = 256 * 1024;
 constexpr std::int32_t kConnectionWindow = 1 << 20;
 constexpr std::size_t kFill = 64 * 1024; // written at once: four TLS records
 constexpr std::size_t kExchangesKept = 4096;
+constexpr std::size_t kMaxQueued = 1'000; // frames that wait to be sent, before nothing more is read
 constexpr std::int64_t kResetsAtOnce = 200, kResetsPerSecond = 30;
 constexpr std::int64_t kFramesAtOnce = 2'000, kFramesPerSecond = 200;
 
@@ -151,7 +152,8 @@ void Session::take(ByteView bytes) {
 void Session::fail_session(std::uint32_t error) {
     if (std::exchange(failed_, true))
         return;
-    (void)nghttp2_session_terminate_session(session_, error);
+    if (nghttp2_session_terminate_session(session_, error) != 0)
+        carrier_.close_wanted = true; // without a goodbye
     carrier_.no_more = true;
     carrier_.want_flush();
 }
@@ -180,7 +182,8 @@ bool Session::pump(std::size_t until) {
 }
 
 bool Session::wants_input() const noexcept {
-    return session_ != nullptr && carrier_.unsent() < kFill;
+    return session_ != nullptr && carrier_.unsent() < kFill &&
+           nghttp2_session_get_outbound_queue_size(session_) < kMaxQueued;
 }
 
 // Requests that are whole go to the handler, for as long as the client takes the answers.
@@ -188,21 +191,25 @@ void Session::hand_on() {
     using net::HttpCarrier;
     while (ready_at_ < ready_.size() && carrier_.open() && !failed_ && !calm_ &&
            unanswered_bytes_ <= HttpCarrier::kMaxUnsent) {
-        Exchange& exchange = *ready_[ready_at_++];
-        if (exchange.gone) {
-            release(exchange);
+        Exchange* const next = ready_[ready_at_++];
+        if (next == nullptr) // its stream was closed meanwhile
             continue;
-        }
+        Exchange& exchange = *next;
         if (in_work_ >= carrier_.options().max_streams) {
             // Requests that were reset are still in work: the client would have more of them than it may.
             spend_reset();
             (void)nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, exchange.id, NGHTTP2_REFUSED_STREAM);
             enter(exchange, Exchange::State::Answering); // released when the stream closes
+            exchange.mark_ms = now_;
+            exchange.mark_at = 0;
+            exchange.mark_sent = body_sent_;
+            carrier_.want_flush();
             continue;
         }
         if (!hold(exchange, exchange.held)) {
             refuse(exchange,
                    {Code::Overloaded, "the server holds too many request bodies; try again in a second"});
+            carrier_.want_flush();
             continue;
         }
         enter(exchange, Exchange::State::Working);
@@ -294,7 +301,10 @@ void Session::stream_closed(Exchange& exchange) {
         spend_reset();
     if (reading_ == &exchange)
         reading_ = nullptr;
-    if (exchange.state != State::Ready && exchange.state != State::Working)
+    if (exchange.state == State::Ready)
+        std::replace(ready_.begin() + static_cast<std::ptrdiff_t>(ready_at_), ready_.end(), &exchange,
+                     static_cast<Exchange*>(nullptr));
+    if (exchange.state != State::Working)
         return release(exchange);
     exchange.gone = true;
     --busy_;

@@ -196,8 +196,12 @@ void HttpServer::Impl::Connection::flush() {
         }
         out.clear();
         sent = 0;
-        if (i + 1 == kWritesPerFlush)
-            want_flush();
+        // Not in this turn: what is deferred there is done before any socket is read.
+        if (i + 1 == kWritesPerFlush && !std::exchange(flush_wanted_, true))
+            (void)server_->loop.after(0, [weak = weak_from_this()] {
+                if (const auto self = weak.lock())
+                    self->flush();
+            });
     }
     if (!open())
         return;

@@ -3,6 +3,8 @@
 #include "support.h"
 
 #include <algorithm>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace redoubt::http2::tests {
 namespace {
@@ -80,6 +82,25 @@ TEST(Http2Limits, whoever_is_refused_again_and_again_is_sent_away) {
         client.until([&] { return client.answers[id].closed || client.goaway; });
     }
     EXPECT_EQ(client.goaway, kCalm);
+}
+
+TEST(Http2Limits, whoever_half_closes_and_never_takes_his_answer_is_not_kept) {
+    RunningServer server({.write_timeout_ms = 200}, ok);
+    Frames client(server.endpoint(), false);
+    ASSERT_TRUE(client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" +
+                            frame(NGHTTP2_SETTINGS, 0, 0, std::string("\0\4\0\0\0\0", 6)) + // no window
+                            frame(NGHTTP2_HEADERS, 5, 1, kGetBlock)));
+    auto& stream = client.raw().stream();
+    ASSERT_TRUE(
+        client.raw().receive_more()); // settings, and soon the head of an answer without room for its body
+    stream.shutdown();
+    (void)::shutdown(stream.fd(), SHUT_WR);
+    std::size_t left = 1;
+    for (int i = 0; i < kPatienceMs / 10 && left != 0; ++i) {
+        server.on_loop([&] { left = server.server().connections(); });
+        usleep(10'000);
+    }
+    EXPECT_EQ(left, 0U);
 }
 
 TEST(Http2Limits, requests_that_were_reset_are_in_work_until_they_are_answered) {

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 namespace redoubt::http2::tests {
 namespace {
 
@@ -37,6 +39,24 @@ TEST(Http2Memory, is_counted_and_bounded) {
     EXPECT_EQ(calls->calloc(SIZE_MAX / 2, 4, calls->mem_user_data), nullptr);
     calls->free(small, calls->mem_user_data);
     calls->free(nullptr, calls->mem_user_data);
+    EXPECT_EQ(memory.used(), 0U);
+}
+
+TEST(Http2Memory, a_block_larger_than_what_was_asked_for_does_not_pass_the_bound) {
+    BlockPool pool;
+    Memory memory(pool);
+    nghttp2_mem* const calls = memory.get();
+    std::vector<void*> blocks;
+    while (memory.used() < Memory::kMaxUsed - 192)
+        blocks.push_back(calls->malloc(64, calls->mem_user_data));
+    ASSERT_EQ(memory.used(), Memory::kMaxUsed - 192);
+    EXPECT_EQ(calls->malloc(150, calls->mem_user_data), nullptr); // it would take 256
+    blocks.push_back(calls->malloc(100, calls->mem_user_data));
+    EXPECT_NE(blocks.back(), nullptr);
+    EXPECT_EQ(calls->malloc(100, calls->mem_user_data), nullptr);
+    EXPECT_LE(memory.used(), Memory::kMaxUsed);
+    for (void* block : blocks)
+        calls->free(block, calls->mem_user_data);
     EXPECT_EQ(memory.used(), 0U);
 }
 
