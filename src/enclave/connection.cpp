@@ -13,7 +13,7 @@ namespace redoubt::enclave {
 namespace {
 
 constexpr int kStreamSweepMs = 250;
-constexpr std::size_t kMaxAhead = 64; // of one connection's requests in the queue
+constexpr std::size_t kMaxAhead = 64;  // of one connection's requests in the queue
 constexpr std::int64_t kTurnUs = 1000; // the loop's thread signs for so long before it looks at its sockets
 
 wire::Reply overload() {
