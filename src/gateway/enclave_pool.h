@@ -60,6 +60,8 @@ class EnclavePool {
     // Whether one of these may get a further request, as pick() has it: no more wait there than it answers
     // soon (queue_bound.h). Whoever asks sends the request, or refuses it.
     bool has_room(const EnclaveLink& link, bool again = false) const noexcept;
+    // Some enclave has little room: more comes than it can do, or it may be given few requests anyway.
+    bool crowded() const noexcept;
     // The one that goes by this tag, as challenges, sessions and counters name it: 16 hex digits. nullptr: it
     // is not there.
     std::shared_ptr<EnclaveLink> tagged(std::string_view tag) const;

@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "gateway/enclave_pool.h"
 
+#include <algorithm>
+
 namespace redoubt::gateway {
 
 bool EnclavePool::full(const Member& member) const noexcept {
@@ -22,6 +24,12 @@ bool EnclavePool::has_room(const EnclaveLink& link, bool again) const noexcept {
         return true;
     }
     return true;
+}
+
+bool EnclavePool::crowded() const noexcept {
+    constexpr std::size_t kFew = 256;
+    return setup_.max_outstanding < kFew ||
+           std::ranges::any_of(members_, [](const auto& member) { return member->crowded; });
 }
 
 // What waits for KMS may be too much as well, but crowds nobody.

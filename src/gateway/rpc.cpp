@@ -264,28 +264,45 @@ void JsonRpc::ask_enclave(const BatchPtr& batch, std::size_t index, std::string 
 // and for everybody.
 void JsonRpc::ask_in_turn(Call call) {
     waiting_.push_back(std::move(call));
-    ask_waiting();
+    ask_later();
+}
+
+void JsonRpc::ask_later() {
+    if (waiting_.empty() || std::exchange(going_to_ask_, true))
+        return;
+    auto ask = guarded([this] {
+        going_to_ask_ = false;
+        ask_waiting();
+    });
+    // Those that are refused at once make room at once: others have a turn in between.
+    if (asking_now_)
+        loop_.post(std::move(ask));
+    else
+        loop_.defer(std::move(ask));
 }
 
 void JsonRpc::ask_waiting() {
-    if (waiting_.empty() || asking_ >= kAsking)
-        return;
-    Call call = std::move(waiting_.front());
-    waiting_.pop_front();
-    ++asking_;
-    // The place is free again when the call has been answered, or is gone without an answer.
-    std::shared_ptr<void> place(nullptr, [there = std::weak_ptr(alive_), this](void*) {
-        if (there.expired())
-            return;
-        --asking_;
-        loop_.post(guarded([this] { ask_waiting(); }));
-    });
-    call.respond = [place = std::move(place),
-                    respond = std::move(call.respond)](net::HttpResponse response) mutable {
-        place.reset();
-        respond(std::move(response));
-    };
-    backends_.enclave(std::move(call));
+    const std::size_t most = backends_.crowded && backends_.crowded() ? kAskingCrowded : kAsking;
+    asking_now_ = true;
+    for (std::size_t begun = 0; begun < most && asking_ < most && !waiting_.empty(); ++begun) {
+        Call call = std::move(waiting_.front());
+        waiting_.pop_front();
+        ++asking_;
+        // The place is free again when the call has been answered, or is gone without an answer.
+        std::shared_ptr<void> place(nullptr, [there = std::weak_ptr(alive_), this](void*) {
+            if (there.expired())
+                return;
+            --asking_;
+            ask_later();
+        });
+        call.respond = [place = std::move(place),
+                        respond = std::move(call.respond)](net::HttpResponse response) mutable {
+            place.reset();
+            respond(std::move(response));
+        };
+        backends_.enclave(std::move(call));
+    }
+    asking_now_ = false;
 }
 
 void JsonRpc::list(const BatchPtr& batch, std::size_t index) {

@@ -27,6 +27,8 @@ class JsonRpc {
         // Empty: nothing is sent.
         std::function<void(const Call& call, std::uint64_t chain_id, std::string transaction, Sender::Done)>
             send;
+        // Whether enclaves have little room at the moment. Empty: they never have.
+        std::function<bool()> crowded;
     };
     static Backends backends(Serve ask_enclave, NodeClient& nodes, Sender* sender);
 
@@ -40,9 +42,10 @@ class JsonRpc {
     void serve(Call call);
 
     static constexpr std::size_t kInWork = 64; // calls of one batch at once
-    // Of all batches together that enclaves are asked for at once: fewer than wait at an enclave that is
-    // crowded (queue_bound.h), and enough to keep it busy.
-    static constexpr std::size_t kAsking = 8;
+    // Of all batches together that enclaves are asked for at once: enough to keep their processors busy while
+    // answers are on their way, and a millisecond or two that a single request waits behind them. Where an
+    // enclave is crowded (queue_bound.h), fewer than may wait there.
+    static constexpr std::size_t kAsking = 64, kAskingCrowded = 8;
     static constexpr std::size_t kMaxAnswer = 64u << 20;       // bytes of one batch's answers
     static constexpr std::size_t kMaxHeldBodies = 32u << 20;   // of all requests in work; beyond: 503
     static constexpr std::size_t kMaxHeldAnswers = 256u << 20; // of all batches in work
@@ -58,6 +61,7 @@ class JsonRpc {
                      std::string body, RpcShape shape, const std::optional<KeyBook::Entry>& key);
     void ask_in_turn(Call call);
     void ask_waiting();
+    void ask_later();
     void list(const BatchPtr& batch, std::size_t index);
     void send(const BatchPtr& batch, std::size_t index, RpcSend plan);
     void forward(const BatchPtr& batch, std::size_t index, RpcForward plan);
@@ -76,6 +80,7 @@ class JsonRpc {
     };
     std::deque<Call> waiting_; // of batches, for the enclave
     std::size_t asking_ = 0;
+    bool going_to_ask_ = false, asking_now_ = false;        // soon; at the moment
     std::shared_ptr<Held> held_ = std::make_shared<Held>(); // batches may outlive this object
     struct Alive {};
     std::shared_ptr<Alive> alive_ =

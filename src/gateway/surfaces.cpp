@@ -56,9 +56,9 @@ struct Surfaces::Impl {
         else if (!options.nodes.empty())
             settings.chain_id = options.nodes.front().chain_id;
         settings.version = "Redoubt/" + std::string(version());
-        rpc_ = std::make_unique<JsonRpc>(parts_.loop, keys_,
-                                         JsonRpc::backends(guard_.as_serve(), nodes_, sender_.get()),
-                                         std::move(settings));
+        auto backends = JsonRpc::backends(guard_.as_serve(), nodes_, sender_.get());
+        backends.crowded = [&pool = parts_.pool] { return pool.crowded(); };
+        rpc_ = std::make_unique<JsonRpc>(parts_.loop, keys_, std::move(backends), std::move(settings));
         web3signer_ = std::make_unique<Web3Signer>(parts_.loop, keys_, guard_.as_serve(), parts_.reload);
         observatory_ = std::make_unique<Observatory>(
             Observatory::Parts{metrics_, enclave_metrics_, parts_.pool, &parts_.credentials, &parts_.store,
