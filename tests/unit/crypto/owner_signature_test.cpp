@@ -215,6 +215,29 @@ Pkey new_p256() {
     return Pkey(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"));
 }
 
+// A thread keeps the last keys ready for the next signature.
+TEST(OwnerSignature, p256_keys_that_take_turns_are_not_taken_for_each_other) {
+    const auto vector = p256_vectors()[0];
+    Bytes off_curve = vector.key;
+    off_curve[1] ^= 1;
+    Bytes short_key(vector.key.begin() + 1, vector.key.end());
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_TRUE(p256(vector.key, vector.message, vector.signature));
+        EXPECT_FALSE(p256(off_curve, vector.message, vector.signature));
+        EXPECT_FALSE(p256(short_key, vector.message, vector.signature));
+    }
+    // More keys than are kept.
+    std::vector<std::pair<PersonalSignature, Bytes>> made;
+    for (int i = 0; i < 200; ++i) {
+        const Bytes message = to_bytes("message " + std::to_string(i));
+        made.emplace_back(*sign_with_pem(secret_of(pkcs8(new_p256())), message), message);
+    }
+    for (const auto& [signature, message] : made)
+        EXPECT_TRUE(verify_p256(signature.public_key, message, signature.signature));
+    for (std::size_t i = 1; i < made.size(); ++i)
+        EXPECT_FALSE(verify_p256(made[i - 1].first.public_key, made[i].second, made[i].first.signature));
+}
+
 Code refusal(std::string_view pem) {
     const auto made = sign_with_pem(secret_of(pem), as_bytes("message"));
     EXPECT_EQ(ERR_peek_error(), 0u);
