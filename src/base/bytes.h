@@ -27,6 +27,8 @@ Bytes to_bytes(std::string_view text);
 // Lower-case hexadecimal without a prefix, and with "0x".
 std::string to_hex(ByteView bytes);
 std::string to_hex0x(ByteView bytes);
+// Adds the digits alone.
+void append_hex(std::string& out, ByteView bytes);
 
 // Strict: an even number of digits, either case, no prefix, no space; anything else is nullopt. `from_hex0x`
 // demands a lower-case "0x". The empty string (or bare "0x") is the empty byte string.

@@ -125,6 +125,7 @@ class Writer {
     Writer& end_array();
     Writer& key(std::string_view name);
     Writer& string(std::string_view value);
+    Writer& hex(ByteView bytes); // a string: 0x and lower-case digits
     Writer& number(std::uint64_t value);
     Writer& number(std::int64_t value);
     Writer& boolean(bool value);
@@ -135,6 +136,7 @@ class Writer {
     Writer& member(std::string_view name, const char* value) { return key(name).string(value); }
     Writer& member(std::string_view name, std::uint64_t value) { return key(name).number(value); }
     Writer& member(std::string_view name, bool value) { return key(name).boolean(value); }
+    Writer& hex(std::string_view name, ByteView value) { return key(name).hex(value); }
 
   private:
     void separate();

@@ -54,6 +54,14 @@ Writer& Writer::string(std::string_view value) {
     return *this;
 }
 
+Writer& Writer::hex(ByteView bytes) {
+    separate();
+    out_ += "\"0x";
+    append_hex(out_, bytes);
+    out_.push_back('"');
+    return *this;
+}
+
 Writer& Writer::number(std::uint64_t value) {
     separate();
     out_ += std::to_string(value);
@@ -101,12 +109,21 @@ std::size_t plain_length(std::string_view text) noexcept {
     constexpr auto any_is = [any_below](std::uint64_t eight, std::uint64_t byte) {
         return any_below(eight ^ byte * kEach, 1);
     };
+    constexpr auto any_not = [any_below, any_is](std::uint64_t eight) {
+        return ((eight & kTop) | any_below(eight, 0x20) | any_is(eight, '"') | any_is(eight, '\\') |
+                any_is(eight, 0x7f)) != 0;
+    };
     std::size_t at = 0;
-    for (std::uint64_t eight; at + sizeof eight <= text.size(); at += sizeof eight) {
+    std::uint64_t eight = 0;
+    for (; at + sizeof eight <= text.size(); at += sizeof eight) {
         std::memcpy(&eight, text.data() + at, sizeof eight);
-        if (((eight & kTop) | any_below(eight, 0x20) | any_is(eight, '"') | any_is(eight, '\\') |
-             any_is(eight, 0x7f)) != 0)
+        if (any_not(eight))
             break;
+    }
+    if (text.size() - at < sizeof eight && text.size() >= sizeof eight) { // the last eight, some once more
+        std::memcpy(&eight, text.data() + text.size() - sizeof eight, sizeof eight);
+        if (!any_not(eight))
+            return text.size();
     }
     while (at < text.size() && stands_for_itself(text[at]))
         ++at;
@@ -117,8 +134,14 @@ std::size_t plain_length(std::string_view text) noexcept {
 
 void append_escaped(std::string& out, std::string_view text) {
     static constexpr char kHex[] = "0123456789abcdef";
-    out.push_back('"');
-    for (std::size_t at = 0; at < text.size();) {
+    const std::size_t plain = plain_length(text);
+    const std::size_t before = out.size();
+    out.resize(before + plain + 2, '"');
+    std::memcpy(out.data() + before + 1, text.data(), plain);
+    if (plain == text.size())
+        return;
+    out.pop_back();
+    for (std::size_t at = plain; at < text.size();) {
         const std::size_t end = at + plain_length(text.substr(at));
         out += text.substr(at, end - at);
         if ((at = end) == text.size())

@@ -147,10 +147,10 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignTrans
     reply.body.reserve(kReplyHead + 2 * raw.size() + 2 * transaction.data.size());
     json::Writer writer(reply.body);
     writer.begin_object()
-        .member("raw_transaction", to_hex0x(raw))
-        .member("hash", to_hex0x(ethereum::transaction_hash(raw)))
-        .member("r", to_hex0x(signature->r))
-        .member("s", to_hex0x(signature->s))
+        .hex("raw_transaction", raw)
+        .hex("hash", ethereum::transaction_hash(raw))
+        .hex("r", signature->r)
+        .hex("s", signature->s)
         .member("v", ethereum::to_quantity(ethereum::v_of(transaction, signature->y_parity)))
         .member("y_parity", std::uint64_t{signature->y_parity})
         .key("transaction");
@@ -179,10 +179,10 @@ wire::Reply Enclave::signed_digest(const Asked& asked, const OpenKey& key, const
     json::Writer writer(reply.body);
     writer.begin_object()
         .member("address", ethereum::to_checksum(key.address))
-        .member("digest", to_hex0x(digest))
+        .hex("digest", digest)
         .member("signature", signature_text(*signature))
-        .member("r", to_hex0x(signature->r))
-        .member("s", to_hex0x(signature->s))
+        .hex("r", signature->r)
+        .hex("s", signature->s)
         .member("v", std::uint64_t{27} + signature->y_parity)
         .member("y_parity", std::uint64_t{signature->y_parity});
     if (more)
@@ -203,7 +203,7 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignMessa
         writer.key("message").begin_object().member("version", operation.validator ? "0x00" : "0x45");
         if (operation.validator)
             writer.member("validator", ethereum::to_checksum(*operation.validator));
-        writer.member("hex", to_hex0x(operation.message)).end_object();
+        writer.hex("hex", operation.message).end_object();
     });
 }
 
@@ -215,8 +215,8 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignTyped
     return signed_digest(asked, *found.key, *api::facts_of(operation), typed.digest,
                          [&](json::Writer& writer) {
                              writer.member("primary_type", typed.primary_type)
-                                 .member("domain_separator", to_hex0x(typed.domain_separator))
-                                 .member("struct_hash", to_hex0x(typed.struct_hash));
+                                 .hex("domain_separator", typed.domain_separator)
+                                 .hex("struct_hash", typed.struct_hash);
                          });
 }
 
@@ -237,7 +237,7 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignAutho
     json::Writer writer(reply.body);
     writer.begin_object()
         .member("address", ethereum::to_checksum(found.key->address))
-        .member("digest", to_hex0x(digest))
+        .hex("digest", digest)
         .member("signature", signature_text(*signature))
         .key("authorization");
     ethereum::write_authorization_json(writer, {operation.authorization, *signature});

@@ -116,14 +116,14 @@ void write_transaction_json(json::Writer& writer, const Transaction& t, const Ad
         writer.member("to", to_checksum(*t.to));
     else
         writer.key("to").null();
-    writer.member("value", to_quantity(t.value)).member("input", to_hex0x(t.data));
+    writer.member("value", to_quantity(t.value)).hex("input", t.data);
     if (t.type != TransactionType::Legacy) {
         writer.key("accessList").begin_array();
         for (const auto& entry : t.access_list) {
             writer.begin_object().member("address", to_checksum(entry.address)).key("storageKeys");
             writer.begin_array();
             for (const auto& key : entry.storage_keys)
-                writer.string(to_hex0x(key));
+                writer.hex(key);
             writer.end_array().end_object();
         }
         writer.end_array();
@@ -132,7 +132,7 @@ void write_transaction_json(json::Writer& writer, const Transaction& t, const Ad
         writer.member("maxFeePerBlobGas", to_quantity(t.max_fee_per_blob_gas));
         writer.key("blobVersionedHashes").begin_array();
         for (const auto& hash : t.blob_versioned_hashes)
-            writer.string(to_hex0x(hash));
+            writer.hex(hash);
         writer.end_array();
     }
     if (t.type == TransactionType::SetCode) {

@@ -4,6 +4,7 @@
 #include "base/json.h"
 
 #include <algorithm>
+#include <array>
 
 namespace redoubt::wire {
 
@@ -28,11 +29,15 @@ bool valid_item(ItemKind kind) noexcept {
 } // namespace
 
 bool is_request_id(std::string_view text) noexcept {
-    constexpr auto allowed = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-               c == '_' || c == '-';
-    };
-    return !text.empty() && text.size() <= kMaxRequestId && std::ranges::all_of(text, allowed);
+    static constexpr auto kAllowed = [] {
+        std::array<bool, 256> out{};
+        for (const char c :
+             std::string_view("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"))
+            out[static_cast<std::uint8_t>(c)] = true;
+        return out;
+    }();
+    return !text.empty() && text.size() <= kMaxRequestId &&
+           std::ranges::all_of(text, [](char c) { return kAllowed[static_cast<std::uint8_t>(c)]; });
 }
 
 void encode_request(Bytes& out, const Request& request) {
@@ -169,6 +174,7 @@ Result<Reply> decode_reply(ByteView payload) {
     const std::size_t records = cursor.u8();
     if (type > 2 || records > kMaxRecords)
         return malformed();
+    reply.records.reserve(records);
     for (std::size_t i = 0; i < records && cursor.ok(); ++i) {
         const auto kind = static_cast<ItemKind>(cursor.u8());
         auto name = std::string(text16(cursor, kMaxName));

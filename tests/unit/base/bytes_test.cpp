@@ -15,6 +15,24 @@ TEST(Hex, writes_lower_case_with_and_without_a_prefix) {
     EXPECT_EQ(to_hex0x({}), "0x");
 }
 
+// Four bytes are written at a time.
+TEST(Hex, writes_each_byte_wherever_it_stands) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    for (std::size_t byte = 0; byte < 256; ++byte)
+        for (std::size_t size = 1; size < 10; ++size)
+            for (std::size_t at = 0; at < size; ++at) {
+                Bytes bytes(size, 0x10);
+                bytes[at] = static_cast<std::uint8_t>(byte);
+                std::string expected;
+                for (std::size_t i = 0; i < size; ++i)
+                    (expected += kDigits[bytes[i] >> 4]) += kDigits[bytes[i] & 15];
+                ASSERT_EQ(to_hex(bytes), expected);
+                std::string appended = "0x";
+                append_hex(appended, bytes);
+                ASSERT_EQ(appended, to_hex0x(bytes));
+            }
+}
+
 TEST(Hex, reads_either_case) {
     const Bytes expected{0xab, 0xcd, 0xef, 0x09};
     EXPECT_EQ(from_hex("abcdef09"), expected);

@@ -60,15 +60,30 @@ TEST(JsonWriter, escapes_what_must_be_escaped_and_nothing_else) {
 // Text is looked at several bytes at a time.
 TEST(JsonWriter, escapes_each_byte_wherever_it_stands) {
     for (int byte = 0; byte < 256; ++byte)
-        for (std::size_t at = 0; at < 17; ++at) {
-            std::string text(17, 'a'), out, alone;
-            text[at] = static_cast<char>(byte);
-            append_escaped(out, text);
-            append_escaped(alone, text.substr(at, 1));
-            EXPECT_EQ(out, '"' + text.substr(0, at) + alone.substr(1, alone.size() - 2) +
-                               text.substr(at + 1) + '"')
-                << byte << " at " << at;
-        }
+        for (std::size_t size = 1; size < 20; ++size)
+            for (std::size_t at = 0; at < size; ++at) {
+                std::string text(size, 'a'), out, alone;
+                text[at] = static_cast<char>(byte);
+                append_escaped(out, text);
+                append_escaped(alone, text.substr(at, 1));
+                ASSERT_EQ(out, '"' + text.substr(0, at) + alone.substr(1, alone.size() - 2) +
+                                   text.substr(at + 1) + '"')
+                    << byte << " at " << at << " of " << size;
+            }
+}
+
+TEST(JsonWriter, writes_bytes_as_hexadecimal_text) {
+    std::string out;
+    Writer(out)
+        .begin_object()
+        .hex("data", Bytes{0x00, 0x9a, 0xbc, 0xde, 0xf0})
+        .key("list")
+        .begin_array()
+        .hex(Bytes())
+        .hex(Bytes{0xff})
+        .end_array()
+        .end_object();
+    EXPECT_EQ(out, R"({"data":"0x009abcdef0","list":["0x","0xff"]})");
 }
 
 TEST(JsonWriter, replaces_bytes_that_are_not_utf8) {
