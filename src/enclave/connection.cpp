@@ -13,8 +13,10 @@ namespace redoubt::enclave {
 namespace {
 
 constexpr int kStreamSweepMs = 250;
-constexpr std::size_t kMaxAhead = 64;  // of one connection's requests in the queue
-constexpr std::int64_t kTurnUs = 1000; // the loop's thread signs for so long before it looks at its sockets
+constexpr std::size_t kMaxAhead = 64; // of one connection's requests in the queue
+// The loop's thread signs for so long, and so often, before it looks at its sockets.
+constexpr std::int64_t kTurnUs = 1000;
+constexpr int kTurnTasks = 16;
 
 wire::Reply overload() {
     return wire::error_reply(
@@ -76,10 +78,11 @@ struct Connection::Job {
 void Shared::work() {
     working = false;
     const std::int64_t until = monotonic_us() + kTurnUs;
+    int done = 0;
     while (auto task = queue.try_pop()) {
         const auto connection = task->connection;
         connection->run(std::move(task), Connection::By::Loop);
-        if (monotonic_us() >= until) {
+        if (++done == kTurnTasks || monotonic_us() >= until) {
             plan_work();
             break;
         }

@@ -120,6 +120,8 @@ void EnclaveLink::send(wire::Kind kind, const std::function<void(Bytes&)>& encod
     const std::size_t payload_at = wire::begin_frame(out_, kind, id);
     encode(out_);
     wire::end_frame(out_, payload_at);
+    if (++unsent_frames_ >= kPush) // the enclave may as well begin
+        push();
     if (!std::exchange(flush_deferred_, true))
         loop_.defer([self = shared_from_this()] {
             self->flush_deferred_ = false;
@@ -128,17 +130,24 @@ void EnclaveLink::send(wire::Kind kind, const std::function<void(Bytes&)>& encod
         });
 }
 
-void EnclaveLink::flush() {
+// Sends what the socket takes. False: the connection broke, which is for flush() to tell: callbacks must not
+// come from within just any send().
+bool EnclaveLink::push() {
+    unsent_frames_ = 0;
     while (sent_ < out_.size()) {
         const ssize_t n = ::send(fd_.get(), out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0 && errno != EAGAIN)
-            return down("the connection broke");
         if (n < 0)
-            break;
+            return errno == EAGAIN;
         sent_ += static_cast<std::size_t>(n);
     }
+    return true;
+}
+
+void EnclaveLink::flush() {
+    if (!push())
+        return down("the connection broke");
     if (sent_ == out_.size()) {
         wipe(out_); // a Credentials frame may have passed through
         out_.clear();

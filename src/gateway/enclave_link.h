@@ -44,7 +44,7 @@ class EnclaveLink : public std::enable_shared_from_this<EnclaveLink> {
 
     // `encode` appends the payload. Beyond kMaxUnsent bytes that the enclave has not taken: Overloaded. The
     // callback may come from within send() when the link is not open. What is sent in one turn of the loop
-    // leaves in one write.
+    // leaves in few writes.
     void send(wire::Kind kind, const std::function<void(Bytes&)>& encode, Callback callback);
 
     // Milliseconds since the enclave last said something while answers were due; 0 when none are due. An
@@ -56,11 +56,13 @@ class EnclaveLink : public std::enable_shared_from_this<EnclaveLink> {
     static constexpr int kConnectMs = 1'000;
 
   private:
+    static constexpr int kPush = 16; // frames that wait for the turn's end; more are sent before
     enum class State { Down, Connecting, Open, Stopped };
     void connect();
     void connected();
     void ready(std::uint32_t events);
     void read();
+    bool push();
     void flush();
     void down(FixedText why);
 
@@ -73,6 +75,7 @@ class EnclaveLink : public std::enable_shared_from_this<EnclaveLink> {
     wire::FrameReader reader_;
     Bytes out_;
     std::size_t sent_ = 0;
+    int unsent_frames_ = 0;
     bool flush_deferred_ = false;
     std::uint64_t next_id_ = 1;
     std::uint64_t come_to_ = 0; // the highest id that was answered
