@@ -7,6 +7,8 @@
 #include "ethereum/transaction.h"
 #include "wire/frame.h"
 
+#include <cstring>
+
 namespace redoubt::gateway {
 
 namespace {
@@ -81,7 +83,10 @@ std::vector<Hash32> BlobSidecar::versioned_hashes() const {
 }
 
 bool may_have_sidecar(std::string_view path, std::string_view body) noexcept {
-    return path.ends_with("/sign-transaction") && body.find("\"sidecar\"") != std::string_view::npos;
+    // memmem, since every request is looked at: find() would stop at each quotation mark.
+    constexpr std::string_view kMember = R"("sidecar")";
+    return path.ends_with("/sign-transaction") &&
+           memmem(body.data(), body.size(), kMember.data(), kMember.size()) != nullptr;
 }
 
 Result<SplitBody> split_sidecar(std::string_view body) {

@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/call.h"
 
+#include "gateway/routes.h"
+
 namespace redoubt::gateway {
+
+const Route* route_of(Call& call) noexcept {
+    if (call.route == nullptr)
+        call.route = find_route(call.request.method, call.request.path);
+    return call.route;
+}
 
 Call call_for(const Call& first, std::string method, std::string path, std::string json,
               std::function<void(net::HttpResponse)> respond) {

@@ -13,6 +13,7 @@ namespace redoubt::gateway {
 
 class Admission; // gateway/rate_limits.h
 struct Grant;    // gateway/clients.h
+struct Route;    // gateway/routes.h
 
 // Who asks, as the gateway has settled it.
 struct Caller {
@@ -23,6 +24,7 @@ struct Caller {
 
 struct Call {
     net::HttpRequest request;
+    const Route* route = nullptr; // the request's, where somebody has looked for it (route_of())
     Caller caller;
     std::string request_id;   // 32 hexadecimal digits; in the answer's header and in every log line
     std::string trace_parent; // W3C Trace Context, as it is passed on; empty: none came
@@ -33,6 +35,9 @@ struct Call {
 
     bool client_gone() const { return gone && gone(); }
 };
+
+// The request's route, looked for at most once where there is one; nullptr: none.
+const Route* route_of(Call& call) noexcept;
 
 // Answers a call now or later.
 using Serve = std::function<void(Call call)>;

@@ -23,25 +23,23 @@ void Front::handle(net::HttpRequest request, net::HttpServer::Responder respond)
     call.request_id = request_id_for(request);
     call.trace_parent = trace_parent_for(request);
     call.request = std::move(request);
-    call.gone = [respond] { return respond.client_gone(); };
 
     // What is left to tell of the request when it has gone on to whoever serves it.
-    auto seen = std::make_shared<Call>();
-    seen->request.method = call.request.method;
-    seen->request.target = call.request.target;
-    seen->request.path = call.request.path;
-    seen->request.query = call.request.query;
-    seen->request.has_query = call.request.has_query;
-    seen->request.authority = call.request.authority;
-    seen->request_id = call.request_id;
-    seen->trace_parent = call.trace_parent;
+    auto flight = std::make_shared<Flight>();
+    Call& seen = flight->seen;
+    seen.request.method = call.request.method;
+    seen.request.path = call.request.path;
+    seen.route = route_of(call);
+    seen.request_id = call.request_id;
+    seen.trace_parent = call.trace_parent;
+    flight->began_us = began;
+    flight->respond = std::move(respond);
 
-    call.respond = [this, seen, began, respond](net::HttpResponse response) {
-        ended(*seen, std::move(response), began, respond);
-    };
+    call.gone = [flight] { return flight->respond.client_gone(); };
+    call.respond = [this, flight](net::HttpResponse response) { ended(*flight, std::move(response)); };
     for (const auto& check : checks_) {
         auto answer = check(call);
-        seen->caller = call.caller;
+        seen.caller = call.caller;
         if (answer)
             return call.respond(std::move(*answer));
     }
@@ -51,15 +49,15 @@ void Front::handle(net::HttpRequest request, net::HttpServer::Responder respond)
     call.respond(net::HttpResponse::error(Code::NotFound, "there is no such route"));
 }
 
-void Front::ended(const Call& seen, net::HttpResponse response, std::int64_t began_us,
-                  const net::HttpServer::Responder& respond) const {
+void Front::ended(const Flight& flight, net::HttpResponse response) const {
+    const Call& seen = flight.seen;
     if (finish_)
         response = finish_(std::move(response), seen.request, seen);
     response.headers.push_back({"x-request-id", seen.request_id});
-    const std::int64_t elapsed = monotonic_us() - began_us;
+    const std::int64_t elapsed = monotonic_us() - flight.began_us;
     for (const auto& watch : watches_)
         watch(seen.request, seen, response, elapsed);
-    respond(std::move(response));
+    flight.respond(std::move(response));
 }
 
 } // namespace redoubt::gateway

@@ -16,7 +16,7 @@ class Front {
     // Looks at a call before it is served; an answer ends it. In order: the first that answers wins.
     using Check = std::function<std::optional<net::HttpResponse>(Call& call)>;
     // Sees every call's end: `elapsed_us` from the request's last byte to the answer. Of the request only
-    // method, target, path, query and authority are there: the rest went to whoever served it.
+    // method and path are there: the rest went to whoever served it.
     using Watch = std::function<void(const net::HttpRequest& request, const Call& call,
                                      const net::HttpResponse& response, std::int64_t elapsed_us)>;
     // The last word on an answer's form.
@@ -37,8 +37,12 @@ class Front {
     void handle(net::HttpRequest request, net::HttpServer::Responder respond);
 
   private:
-    void ended(const Call& seen, net::HttpResponse response, std::int64_t began_us,
-               const net::HttpServer::Responder& respond) const;
+    struct Flight {
+        Call seen;
+        std::int64_t began_us = 0;
+        net::HttpServer::Responder respond;
+    };
+    void ended(const Flight& flight, net::HttpResponse response) const;
 
     std::vector<Check> checks_;
     std::vector<Watch> watches_;

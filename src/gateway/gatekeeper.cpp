@@ -106,7 +106,7 @@ Status Gatekeeper::reload() {
 }
 
 std::optional<net::HttpResponse> Gatekeeper::check(Call& call) {
-    const Route* const route = find_route(call.request.method, call.request.path);
+    const Route* const route = route_of(call);
     if (!clients_ || (route != nullptr && route->access == Route::Access::Open))
         return std::nullopt;
     if (!clients_->serves_host(call.request.authority)) {

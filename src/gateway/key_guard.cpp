@@ -40,7 +40,7 @@ void KeyGuard::serve(Call call) {
     if (grant == nullptr) // health, or a gateway that knows no clients
         return next_(std::move(call));
     const auto& request = call.request;
-    const Route* const route = find_route(request.method, request.path);
+    const Route* const route = route_of(call);
     if (route == nullptr)
         return call.respond(
             net::HttpResponse::error(Code::NotFound, "there is no such route; docs/api.md lists them"));

@@ -23,8 +23,7 @@ constexpr std::array<double, 16> kBounds{0.00025, 0.0005, 0.001, 0.002, 0.003, 0
                                          0.025,   0.05,   0.1,   0.25,  0.5,   1,     2.5,    10};
 
 // "none" for what needs no permission, and for interfaces that decide within (JSON-RPC).
-std::string_view operation_of(const net::HttpRequest& request) noexcept {
-    const Route* route = find_route(request.method, request.path);
+std::string_view operation_of(const Route* route) noexcept {
     return route != nullptr && route->access == Route::Access::Operation ? operation_name(route->operation)
                                                                          : std::string_view("none");
 }
@@ -107,32 +106,42 @@ Front::Check Metrics::begins() {
 }
 
 Front::Watch Metrics::ends() {
-    return [this](const net::HttpRequest& request, const Call&, const net::HttpResponse& response,
-                  std::int64_t elapsed_us) { ended(request, response, elapsed_us); };
+    return [this](const net::HttpRequest& request, const Call& call, const net::HttpResponse& response,
+                  std::int64_t elapsed_us) {
+        ended(call.route != nullptr ? call.route : find_route(request.method, request.path), response,
+              elapsed_us);
+    };
 }
 
-void Metrics::ended(const net::HttpRequest& request, const net::HttpResponse& response,
-                    std::int64_t elapsed_us) {
+void Metrics::ended(const Route* route, const net::HttpResponse& response, std::int64_t elapsed_us) {
     ++totals_.requests;
     totals_.refused += response.status >= 400 && response.status < 500 ? 1u : 0u;
     totals_.failed += response.status >= 500 ? 1u : 0u;
 
-    Series series{route_name(request), response.status, code_in(response)};
-    if (requests_.size() >= kMaxSeries && !requests_.contains(series))
-        series = {"other", response.status, {}};
-    ++requests_[series];
-    auto found = latencies_.find(route_name(request));
-    if (found == latencies_.end())
-        found = latencies_.emplace(route_name(request), Latency{}).first;
-    found->second.take(elapsed_us);
-
-    auto& operation = operations_[operation_of(request)];
+    const bool usual = route != nullptr && route == usual_.route && response.status == usual_.status;
+    const Counted counted = usual ? usual_ : counted_for(route, response);
+    ++*counted.requests;
+    counted.latency->take(elapsed_us);
+    auto& operation = *counted.operation;
     ++(response.status < 400 ? operation.ok : response.status < 500 ? operation.refused : operation.failed);
     operation.latency.take(elapsed_us);
+    if (response.status < 400) // a refusal has its code, too
+        usual_ = counted;
 
     move_on(monotonic_ms());
     running_.latency.take(elapsed_us);
     running_.failed += response.status >= 500 ? 1u : 0u;
+}
+
+Metrics::Counted Metrics::counted_for(const Route* route, const net::HttpResponse& response) {
+    const std::string_view name = route_name(route);
+    Series series{name, response.status, code_in(response)};
+    if (requests_.size() >= kMaxSeries && !requests_.contains(series))
+        series = {"other", response.status, {}};
+    auto found = latencies_.find(name);
+    if (found == latencies_.end())
+        found = latencies_.emplace(name, Latency{}).first;
+    return {route, response.status, &requests_[series], &found->second, &operations_[operation_of(route)]};
 }
 
 Metrics::Interval Metrics::closed(const Running& running) noexcept {

@@ -87,7 +87,16 @@ class Metrics {
         Latency latency;
         std::uint64_t failed = 0;
     };
-    void ended(const net::HttpRequest& request, const net::HttpResponse& response, std::int64_t elapsed_us);
+    // Where an answer is counted. Nothing is ever taken out of the maps that these point into.
+    struct Counted {
+        const Route* route = nullptr;
+        int status = 0;
+        std::uint64_t* requests = nullptr;
+        Latency* latency = nullptr;
+        ByOperation* operation = nullptr;
+    };
+    Counted counted_for(const Route* route, const net::HttpResponse& response);
+    void ended(const Route* route, const net::HttpResponse& response, std::int64_t elapsed_us);
     void add_requests(Families& families) const;
     void add_process(Families& families) const;
     static Interval closed(const Running& running) noexcept;
@@ -97,6 +106,7 @@ class Metrics {
     std::map<Series, std::uint64_t> requests_;
     std::map<std::string, Latency, std::less<>> latencies_; // by route
     std::map<std::string_view, ByOperation> operations_;    // names of routes.h
+    Counted usual_;                                         // the last success's, most often the next one's
     struct Flights {                                        // calls may outlive the metrics
         std::uint64_t now = 0, abandoned = 0;
     };

@@ -282,11 +282,14 @@ void ReceiptLog::take(const trust::ChainId& id, ByteView encoded) {
 
 void ReceiptLog::head(const trust::ChainId& id, ByteView encoded) {
     Chain& of = chain(id);
+    if (std::ranges::equal(of.last_head, encoded)) // each answer brings it until there is another
+        return;
     const auto head = trust::decode_receipt_head(encoded);
     if (!head || head->chain != id) {
         log(LogLevel::Error, "receipts_head_invalid", {{"chain", to_hex(id)}});
         return;
     }
+    of.last_head = to_bytes(encoded);
     if (of.ready.head && head->sequence <= *of.ready.head)
         return;
     // The first one is not given up for later ones, or none might ever be written.

@@ -66,6 +66,7 @@ class ReceiptLog {
     struct Chain {
         Extent written, ready; // in the file; in the file or in out_
         Waiting waiting;
+        Bytes last_head; // that came
         std::uint64_t used = 0;
     };
     // The index: how far the chains stood at an offset of a day's file, so that opening reads little.

@@ -348,8 +348,13 @@ void Router::answer(const JobPtr& job, wire::Reply reply) {
         response.headers.push_back({"redoubt-enclave", std::string(tag)});
     if (!job->receipt.empty())
         response.headers.push_back({"redoubt-receipt", to_base64(job->receipt)});
-    if (!job->receipt_head.empty())
-        response.headers.push_back({"redoubt-receipt-head", to_base64(job->receipt_head)});
+    if (!job->receipt_head.empty()) {
+        if (job->receipt_head != head_shown_) { // one serves many answers
+            head_text_ = to_base64(job->receipt_head);
+            head_shown_ = job->receipt_head;
+        }
+        response.headers.push_back({"redoubt-receipt-head", head_text_});
+    }
     if (receipts_ == nullptr || job->receipt.empty())
         return job->call.respond(with_retry_after(std::move(response)));
     ready_.push_back({job, std::move(response), monotonic_ms() + kReceiptWaitMs});
@@ -368,7 +373,8 @@ void Router::flush() {
     const auto status = receipts_->write();
     const std::int64_t now = monotonic_ms();
     std::vector<Ready> waiting;
-    for (auto& each : std::exchange(ready_, {})) {
+    std::vector<Ready> due = std::exchange(ready_, std::exchange(ready_room_, {}));
+    for (auto& each : due) {
         const auto sequence = trust::receipt_sequence(each.job->receipt);
         const auto through = receipts_->through(each.job->receipt_chain);
         if (sequence && through && *through >= *sequence)
@@ -383,6 +389,8 @@ void Router::flush() {
     if (!status)
         log(LogLevel::Error, "the log of receipts cannot be written; nothing is answered until it can",
             {{"why", status.error().text.view()}, {"context", status.error().context}});
+    due.clear();
+    ready_room_ = std::move(due);
     // An answer may have brought others to this while it was given.
     ready_.insert(ready_.begin(), std::make_move_iterator(waiting.begin()),
                   std::make_move_iterator(waiting.end()));

@@ -98,9 +98,11 @@ class Router {
         net::HttpResponse response;
         std::int64_t until; // monotonic; then it is refused
     };
-    std::vector<Ready> ready_;
-    bool flushing_ = false;      // a flush is on its way
-    bool looking_again_ = false; // one is planned for answers whose turn has not come
+    std::vector<Ready> ready_, ready_room_; // the second one's memory is the first's next time
+    Bytes head_shown_;                      // in the last answer's header,
+    std::string head_text_;                 // and as it stood there
+    bool flushing_ = false;                 // a flush is on its way
+    bool looking_again_ = false;            // one is planned for answers whose turn has not come
     struct Load {
         std::size_t jobs = 0, bytes = 0;
     };

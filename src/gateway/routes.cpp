@@ -136,9 +136,12 @@ const Route* find_route(std::string_view method, std::string_view path) noexcept
     return method == "POST" && is_nobodys(path) ? &kAnyPath : nullptr;
 }
 
-std::string_view route_name(const net::HttpRequest& request) noexcept {
-    const Route* const route = find_route(request.method, request.path);
+std::string_view route_name(const Route* route) noexcept {
     return route == nullptr ? std::string_view("other") : route->pattern;
+}
+
+std::string_view route_name(const net::HttpRequest& request) noexcept {
+    return route_name(find_route(request.method, request.path));
 }
 
 std::string_view key_of_path(std::string_view path) noexcept {

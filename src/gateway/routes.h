@@ -62,6 +62,7 @@ std::span<const Route> routes() noexcept;
 const Route* find_route(std::string_view method, std::string_view path) noexcept;
 
 // For logs and metrics: the route's pattern ("/v1/keys/{id}/sign-message"), or "other". Of a bounded set.
+std::string_view route_name(const Route* route) noexcept;
 std::string_view route_name(const net::HttpRequest& request) noexcept;
 
 // "key-…" of /v1/keys/{id} and the routes below it; empty: the path names no key.

@@ -23,8 +23,9 @@ nghttp2_nv field(std::string_view name, std::string_view value, unsigned flags) 
 
 // Fields that answers share are worth a place in the table of either side, others would push them out.
 bool is_common(std::string_view name) noexcept {
-    static constexpr std::string_view kCommon[] = {"content-type", "cache-control", "retry-after",
-                                                   "vary",         "allow",         "www-authenticate"};
+    static constexpr std::string_view kCommon[] = {
+        "content-type", "cache-control",    "retry-after",     "vary",
+        "allow",        "www-authenticate", "redoubt-enclave", "redoubt-receipt-head"};
     return std::ranges::find(kCommon, name) != std::end(kCommon);
 }
 

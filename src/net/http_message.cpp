@@ -119,9 +119,12 @@ void make_room(Bytes& out, std::size_t more) {
             std::max(needed, 2 * out.capacity())); // reserve() alone would grow it by `more` each time
 }
 
+constexpr std::size_t kOfAnAnswer = 8; // headers that room is made for at once
+
 HttpResponse with_type(int status, std::string_view type, std::string_view body) {
     HttpResponse out;
     out.status = status;
+    out.headers.reserve(kOfAnAnswer);
     out.headers.push_back({"content-type", std::string(type)});
     out.body = to_bytes(body);
     return out;
