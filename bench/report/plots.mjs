@@ -26,12 +26,12 @@ const points = (rows, at, value) => at.filter(([id]) => rows.get(id)?.figures).m
 });
 
 function connections(rows) {
-  const series = [["HTTP/2, multiplexed", [["h2-1x1", 1], ["h2-1x16", 16], ["h2-1x64", 64], ["h2", 128], ["h2-16x16", 256]]],
+  const series = [["HTTP/2, multiplexed", [["h2-1x1", 1], ["h2-1x16", 16], ["h2-1x64", 64], ["h2-4x32", 128], ["h2-16x16", 256], ["h2", 400]]],
     ["HTTP/2, one stream each", [["h2-1x1", 1], ["h2-64x1", 64]]],
     ["HTTP/1.1", [["h1-1", 1], ["h1-16", 16], ["h1-64", 64], ["h1-256", 256]]]]
     .map(([name, at]) => ({ name, points: points(rows, at, "of_sign_verify") })).filter((each) => each.points.length > 1);
   if (series.length === 0) return undefined;
-  const scale = [1, 16, 64, 128, 256], most = Math.max(...series.flatMap((each) => each.points.map(({ max }) => max)));
+  const scale = [1, 16, 64, 128, 256, 400], most = Math.max(...series.flatMap((each) => each.points.map(({ max }) => max)));
   return chart({ title: "Signatures against requests in flight", note: "verification before release on; the load generator shares the cores", series,
     x: { title: "requests in flight: connections × streams", scale, ticks: scale.map((each) => [each, String(each)]) },
     y: { title: "share of raw sign + verify", scale: "linear", ticks: percents(most) } });
@@ -44,7 +44,7 @@ function cost(rows, title, xTitle, lines) {
   if (series.length === 0) return undefined;
   const scale = [...new Set(series.flatMap((each) => each.points.map(({ x }) => x)))].sort((a, b) => a - b);
   const most = Math.max(...series.flatMap((each) => each.points.map(({ max }) => max)));
-  return chart({ title, note: "HTTP/2, 4 × 32 requests in flight, everything on the same cores; 1 is the curve arithmetic alone", series,
+  return chart({ title, note: "HTTP/2, 4 × 100 requests in flight, everything on the same cores; 1 is the curve arithmetic alone", series,
     x: { title: xTitle, scale, ticks: scale.map((each) => [each, thousands(each)]) },
     y: { title: "cost, in raw sign + verify", scale: "linear", ticks: ticks(most).map((value) => [value, String(value)]) } });
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/json.h"
 
+#include "base/json_plain.h"
 #include "base/utf8.h"
 
 #include <algorithm>
@@ -15,11 +16,6 @@ constexpr std::size_t kPairwiseNames = 12; // up to here comparing every pair be
 
 bool is_space(char c) noexcept {
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
-// Stands for itself in a string and needs no look at what follows.
-bool is_plain_ascii(char c) noexcept {
-    return static_cast<std::uint8_t>(c - 0x20) < 0x5f && c != '"' && c != '\\';
 }
 
 bool is_digit(char c) noexcept {
@@ -200,8 +196,7 @@ class Document::Parser {
         const std::size_t start = at_;
         // Until the first escape the string is a view of the input.
         for (;;) {
-            while (at_ < text_.size() && is_plain_ascii(text_[at_]))
-                ++at_;
+            at_ += plain_length(text_.substr(at_));
             if (at_ >= text_.size() || text_[at_] == '"' || text_[at_] == '\\')
                 break;
             REDOUBT_CHECK(plain());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // JSON as this project writes it: the Writer, and the canonical form.
 #include "base/json.h"
+#include "base/json_plain.h"
 #include "base/utf8.h"
 
 #include <algorithm>
@@ -91,46 +92,6 @@ Writer& Writer::raw(std::string_view json) {
     out_ += json;
     return *this;
 }
-
-namespace {
-
-constexpr bool stands_for_itself(char c) noexcept {
-    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
-}
-
-// How much of the text, from its beginning, stands for itself: most often all, so eight bytes are looked at
-// in one, and one by one where one of them does not.
-std::size_t plain_length(std::string_view text) noexcept {
-    constexpr std::uint64_t kEach = 0x0101010101010101, kTop = 0x80 * kEach;
-    // Not zero where a byte of `eight`, all of which are below 0x80, is below `most`.
-    constexpr auto any_below = [](std::uint64_t eight, std::uint64_t most) {
-        return (eight - most * kEach) & ~eight & kTop;
-    };
-    constexpr auto any_is = [any_below](std::uint64_t eight, std::uint64_t byte) {
-        return any_below(eight ^ byte * kEach, 1);
-    };
-    constexpr auto any_not = [any_below, any_is](std::uint64_t eight) {
-        return ((eight & kTop) | any_below(eight, 0x20) | any_is(eight, '"') | any_is(eight, '\\') |
-                any_is(eight, 0x7f)) != 0;
-    };
-    std::size_t at = 0;
-    std::uint64_t eight = 0;
-    for (; at + sizeof eight <= text.size(); at += sizeof eight) {
-        std::memcpy(&eight, text.data() + at, sizeof eight);
-        if (any_not(eight))
-            break;
-    }
-    if (text.size() - at < sizeof eight && text.size() >= sizeof eight) { // the last eight, some once more
-        std::memcpy(&eight, text.data() + text.size() - sizeof eight, sizeof eight);
-        if (!any_not(eight))
-            return text.size();
-    }
-    while (at < text.size() && stands_for_itself(text[at]))
-        ++at;
-    return at;
-}
-
-} // namespace
 
 void append_escaped(std::string& out, std::string_view text) {
     static constexpr char kHex[] = "0123456789abcdef";
