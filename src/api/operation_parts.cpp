@@ -2,7 +2,6 @@
 #include "api/operation_parts.h"
 
 #include <algorithm>
-#include <cctype>
 
 namespace redoubt::api {
 
@@ -10,11 +9,12 @@ namespace {
 
 constexpr json::Limits kBodyLimits{.bytes = 1 << 20, .depth = 32, .values = 1 << 16};
 
+constexpr char lower(char c) noexcept {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
 bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
-    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
-               return std::tolower(static_cast<unsigned char>(x)) ==
-                      std::tolower(static_cast<unsigned char>(y));
-           });
+    return a.size() == b.size() && std::ranges::equal(a, b, {}, lower, lower);
 }
 
 std::string_view trimmed(std::string_view text) noexcept {
