@@ -69,6 +69,19 @@ TEST(Hex, reads_every_pair_of_characters_as_the_c_library_does) {
             if (h >= 0 && l >= 0) {
                 ASSERT_EQ(out[0], h << 4 | l);
             }
+            // Four bytes are read at a time.
+            for (std::size_t at = 0; at < 4; ++at) {
+                std::string eight = "0123cDeF";
+                eight[2 * at] = text[0];
+                eight[2 * at + 1] = text[1];
+                ByteArray<4> four{};
+                ASSERT_EQ(from_hex_exact(eight, four), h >= 0 && l >= 0) << high << " " << low << " " << at;
+                ByteArray<4> expected{0x01, 0x23, 0xcd, 0xef};
+                expected[at] = static_cast<std::uint8_t>(h << 4 | l);
+                if (h >= 0 && l >= 0) {
+                    ASSERT_EQ(four, expected);
+                }
+            }
         }
 }
 
