@@ -52,7 +52,7 @@ export const rows = [
 
   row("load-70", "HTTP/2, 70 % of what 4 × 32 requests in flight come to", { group: "constant", mode: "open", times: 0.7, capacity: { connections: 4, streams: 32 } }),
   row("load-70-h1", "HTTP/1.1, 64 connections, 70 %", { group: "constant", mode: "open", times: 0.7, ...http1, connections: 64 }),
-  row("overload", "HTTP/2, 32 connections, twice what it can do, short queues", {
+  row("overload", "HTTP/2, 32 connections, twice what 4 × 32 requests in flight come to, short queues", {
     group: "constant", mode: "open", times: 2, connections: 32, streams: 128, capacity: { connections: 4, streams: 32 },
     system: { shed: true } }),
 

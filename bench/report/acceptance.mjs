@@ -48,12 +48,12 @@ export function acceptance({ rows: list, peers, parts, machine }) {
         figure && figure.median <= most + verify);
     }
   }
-  for (const [id, what] of [["load-70", "HTTP/2"], ["load-70-h1", "HTTP/1.1"]]) {
+  for (const [id, what] of [["load-70", "HTTP/2, of what 4 × 32 in flight come to"], ["load-70-h1", "HTTP/1.1, 64 connections"]]) {
     const figure = rows.get(id)?.latency_p99_us;
     add(`p99 at 70 % load, ${what}`, "≤ 5 ms", figure && spreadOf(us, figure), figure && figure.median <= 5_000);
   }
   const over = rows.get("overload"), calm = rows.get("load-70")?.latency_p99_us.median;
-  add("twice what it can do: the rest is refused, and what is accepted is answered about as soon as at 70 %", "503s, p99 ≤ 3 times that at 70 %",
+  add("twice what 4 × 32 in flight come to: the rest is refused, and what is accepted is answered about as soon as at 70 %", "503s, p99 ≤ 3 times that at 70 %",
     over && calm && `${percent(over.refused.median)} refused, p99 ${(over.latency_p99_us.median / calm).toFixed(1)} times`,
     over && calm && over.refused.median > 0.1 && over.latency_p99_us.median <= 3 * calm);
   const hot = rows.get("h2"), many = rows.get("keys-1m");

@@ -7,7 +7,7 @@ const thousands = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, ",");
 
 // How long requests took: for each latency the share of those that took no longer.
 function latency(rows) {
-  const named = [["h2-1x1", "HTTP/2, idle"], ["h1-1", "HTTP/1.1, idle"], ["load-70", "HTTP/2, 70 % load"], ["load-70-h1", "HTTP/1.1, 70 % load"]];
+  const named = [["h2-1x1", "HTTP/2, idle"], ["h1-1", "HTTP/1.1, idle"], ["load-70", "HTTP/2, 70 % of what 4 × 32 come to"], ["load-70-h1", "HTTP/1.1, 70 % load"]];
   const series = named.filter(([id]) => rows.get(id)?.histogram?.length > 0).map(([id, name]) => {
     const { histogram } = rows.get(id), all = histogram.reduce((sum, [, count]) => sum + count, 0);
     let sum = 0;

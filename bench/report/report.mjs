@@ -112,7 +112,7 @@ export function readme(results) {
     section("Front ends", measured(["front"], rowsTable)) +
     section("Connections", image(made, "connections.svg", "Signatures against requests in flight") + "\n" + measured(["connections"], rowsTable)) +
     section("Latency", image(made, "latency.svg", "Latency over HTTPS") + "\n" + measured(["constant"], (found) => `${constantTable(found)}\n\nRequests are due at random times of a constant mean rate, ` +
-      "whatever became of those before, and a request's time runs from when it was due.")) +
+      "whatever became of those before, and a request's time runs from when it was due. Over HTTP/2 the rate is a share of what a closed loop with 4 × 32 requests in flight came to just before.")) +
     section("Who asks", measured(["principals"], rowsTable)) +
     section("Rules and receipts", image(made, "rules.svg", "Cost against the number of rules") + "\n" + measured(["rules"], rowsTable)) +
     section("Parts of a request", `Each alone, on one core (\`policy_bench\`, \`request_signature_bench\`, \`receipt_bench\`):\n\n${table(["", "µs"], results.parts.map(({ name, us }) => [name, String(us)]))}`) +

@@ -40,7 +40,7 @@ int base64_value(char c) noexcept {
     return -1;
 }
 
-// The four bytes that eight digits stand for, all ones in `bad` where one of the eight is none. As
+// The four bytes that eight digits stand for; `bad` gets the top bit of each that is none. As
 // hex_value(), without a branch or a look-up, and for all eight in one.
 std::uint32_t read_eight_digits(const char* text, std::uint64_t& bad) noexcept {
     static_assert(std::endian::native == std::endian::little, "the first digit is the lowest byte");

@@ -5,7 +5,6 @@
 #include "base/utf8.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace redoubt::json {
 
@@ -98,7 +97,7 @@ void append_escaped(std::string& out, std::string_view text) {
     const std::size_t plain = plain_length(text);
     const std::size_t before = out.size();
     out.resize(before + plain + 2, '"');
-    std::memcpy(out.data() + before + 1, text.data(), plain);
+    text.copy(out.data() + before + 1, plain);
     if (plain == text.size())
         return;
     out.pop_back();

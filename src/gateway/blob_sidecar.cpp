@@ -85,7 +85,7 @@ std::vector<Hash32> BlobSidecar::versioned_hashes() const {
 bool may_have_sidecar(std::string_view path, std::string_view body) noexcept {
     // memmem, since every request is looked at: find() would stop at each quotation mark.
     constexpr std::string_view kMember = R"("sidecar")";
-    return path.ends_with("/sign-transaction") &&
+    return path.ends_with("/sign-transaction") && !body.empty() &&
            memmem(body.data(), body.size(), kMember.data(), kMember.size()) != nullptr;
 }
 

@@ -178,6 +178,7 @@ void EnclaveLink::down(FixedText why) {
     wipe(out_);
     out_.clear();
     sent_ = 0;
+    unsent_frames_ = 0;
     if (was_open || !std::exchange(told_down_, true))
         log(LogLevel::Warning, "an enclave is not reachable",
             {{"enclave", endpoint_.text()}, {"why", why.view()}});

@@ -29,7 +29,7 @@ bool EnclavePool::has_room(const EnclaveLink& link, bool again) const noexcept {
 bool EnclavePool::crowded() const noexcept {
     constexpr std::size_t kFew = 256;
     return setup_.max_outstanding < kFew ||
-           std::ranges::any_of(members_, [](const auto& member) { return member->crowded; });
+           std::ranges::any_of(members_, [](const auto& member) { return member->queue.crowded(); });
 }
 
 // What waits for KMS may be too much as well, but crowds nobody.

@@ -282,7 +282,8 @@ void ReceiptLog::take(const trust::ChainId& id, ByteView encoded) {
 
 void ReceiptLog::head(const trust::ChainId& id, ByteView encoded) {
     Chain& of = chain(id);
-    if (std::ranges::equal(of.last_head, encoded)) // each answer brings it until there is another
+    // Each answer brings it until there is another.
+    if (!of.last_head.empty() && std::ranges::equal(of.last_head, encoded))
         return;
     const auto head = trust::decode_receipt_head(encoded);
     if (!head || head->chain != id) {

@@ -59,7 +59,7 @@ void RequestLog::take(const net::HttpRequest& request, const Call& call, const n
         if (!call.caller.name.empty())
             writer.member("client", call.caller.name);
         writer.member("method", request.method.size() <= 32 ? std::string_view(request.method) : "other")
-            .member("route", route_name(request));
+            .member("route", call.route != nullptr ? route_name(call.route) : route_name(request));
         if (const auto key = key_of_path(request.path); !key.empty() && key.size() <= kMaxKey)
             writer.member("key", key);
         writer.member("status", static_cast<std::uint64_t>(response.status));

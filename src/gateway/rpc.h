@@ -42,10 +42,10 @@ class JsonRpc {
     void serve(Call call);
 
     static constexpr std::size_t kInWork = 64; // calls of one batch at once
-    // Of all batches together that enclaves are asked for at once: enough to keep their processors busy while
-    // answers are on their way, and a millisecond or two that a single request waits behind them. Where an
-    // enclave is crowded (queue_bound.h), fewer than may wait there.
-    static constexpr std::size_t kAsking = 64, kAskingCrowded = 8;
+    // Of all batches together that enclaves are asked for at once: enough to keep two processors busy while
+    // answers are on their way, and two or three milliseconds that a single request waits behind them. Fewer
+    // than may always wait at an enclave (queue_bound.h), and fewer still where one is crowded.
+    static constexpr std::size_t kAsking = 48, kAskingCrowded = 8;
     static constexpr std::size_t kMaxAnswer = 64u << 20;       // bytes of one batch's answers
     static constexpr std::size_t kMaxHeldBodies = 32u << 20;   // of all requests in work; beyond: 503
     static constexpr std::size_t kMaxHeldAnswers = 256u << 20; // of all batches in work

@@ -11,9 +11,9 @@ grep -q "$library" "$map" || { echo "link_map: $map does not name $library" >&2;
 # Floors by their libraries, and by their namespaces where a section bears a mangled name.
 # Folder names above the project may contain anything: they are taken out first.
 root=$(cd "$(dirname "$0")/../.." && pwd)
-if found=$(sed "s|$root/||g" "$map" | grep -niE 'software_?nsm|nsm_software|sqlite|libpq|spdlog|prometheus|yaml-cpp|nghttp2|devcloud|redoubt_(nitrosim|host|image|http2)([^a-z]|$)|7redoubt(8nitrosim|4host|5image|5http2)' | head -n 20); then
+if found=$(sed "s|$root/||g" "$map" | grep -niE 'software_?nsm|nsm_software|sqlite|libpq|spdlog|prometheus|yaml-cpp|nghttp2|jemalloc|devcloud|redoubt_(nitrosim|host|image|http2)([^a-z]|$)|7redoubt(8nitrosim|4host|5image|5http2)' | head -n 20); then
   echo "link_map: $map names what the enclave must not hold:" >&2
   echo "$found" >&2
   exit 1
 fi
-echo "link_map: $map names no software NSM, SQLite, libpq, logging or metrics library, HTTP/2, devcloud, Nitro simulator, watchdog or image tool"
+echo "link_map: $map names no software NSM, SQLite, libpq, logging or metrics library, HTTP/2, jemalloc, devcloud, Nitro simulator, watchdog or image tool"

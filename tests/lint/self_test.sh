@@ -60,7 +60,7 @@ map=$work/enclave.map
 echo 'src/libredoubt_enclave.a(server.cpp.o)' >"$map"
 expect 0 "a good map" "$here/link_map.sh" "$map"
 expect 1 "another program's map" "$here/link_map.sh" "$map" redoubt_kmstool
-for name in 'libredoubt_nsm_software.a(software_nsm.cpp.o)' /usr/lib/libsqlite3.a libpq.a libspdlog.a libnghttp2.a 'src/libredoubt_http2.a(session.cpp.o)' 'libredoubt_devcloud.a(kms.cpp.o)' \
+for name in 'libredoubt_nsm_software.a(software_nsm.cpp.o)' /usr/lib/libsqlite3.a libpq.a libspdlog.a libnghttp2.a libjemalloc_pic.a 'src/libredoubt_http2.a(session.cpp.o)' 'libredoubt_devcloud.a(kms.cpp.o)' \
   'libredoubt_nitrosim.a(vhost_user.cpp.o)' 'src/libredoubt_host.a(keeper.cpp.o)' src/libredoubt_image.a \
   .text._ZN7redoubt4host6KeeperC2Ev .text._ZNK7redoubt5image3Eif6kernelEv .text._ZN7redoubt8nitrosim8NitroSimD1Ev; do
   printf 'src/libredoubt_enclave.a(server.cpp.o)\nLOAD %s\n' "$name" >"$map"

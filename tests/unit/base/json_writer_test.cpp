@@ -86,6 +86,12 @@ TEST(JsonWriter, writes_bytes_as_hexadecimal_text) {
     EXPECT_EQ(out, R"({"data":"0x009abcdef0","list":["0x","0xff"]})");
 }
 
+TEST(JsonWriter, takes_no_text_at_all) {
+    std::string out;
+    append_escaped(out, {});
+    EXPECT_EQ(out, "\"\"");
+}
+
 TEST(JsonWriter, replaces_bytes_that_are_not_utf8) {
     std::string out;
     append_escaped(out, "a\xff\xc3(\xe2\x82");

@@ -51,6 +51,7 @@ TEST(BlobSidecar, the_body_goes_on_without_it_and_otherwise_as_it_was) {
     EXPECT_EQ(none->body, other);
     EXPECT_TRUE(may_have_sidecar("/v1/keys/k/sign-transaction", other));
     EXPECT_FALSE(may_have_sidecar("/v1/keys/k/sign-message", other));
+    EXPECT_FALSE(may_have_sidecar("/v1/keys/k/sign-transaction", {}));
 }
 
 TEST(BlobSidecar, what_no_node_would_take_is_refused) {

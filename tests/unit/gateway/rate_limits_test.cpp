@@ -6,7 +6,7 @@
 namespace redoubt::gateway {
 namespace {
 
-constexpr std::int64_t kSecond = 1'000'000;
+constexpr std::int64_t kSecondUs = 1'000'000;
 
 TEST(TokenBucket, without_a_rate_everything_passes) {
     TokenBucket bucket;
@@ -17,11 +17,11 @@ TEST(TokenBucket, without_a_rate_everything_passes) {
 TEST(TokenBucket, a_burst_passes_at_once_and_then_the_rate_holds) {
     TokenBucket bucket;
     const ClientLimit limit{10, 3, 0};
-    std::int64_t now = 5 * kSecond;
+    std::int64_t now = 5 * kSecondUs;
     for (int i = 0; i < 3; ++i)
         EXPECT_FALSE(bucket.take(limit, now)) << i;
-    EXPECT_EQ(bucket.take(limit, now), kSecond / 10);
-    now += kSecond / 10 - 1;
+    EXPECT_EQ(bucket.take(limit, now), kSecondUs / 10);
+    now += kSecondUs / 10 - 1;
     EXPECT_EQ(bucket.take(limit, now), 1);
     now += 1;
     EXPECT_FALSE(bucket.take(limit, now));
@@ -32,7 +32,7 @@ TEST(TokenBucket, over_a_minute_exactly_the_rate_passes_however_often_one_asks) 
     TokenBucket bucket;
     const ClientLimit limit{7, 7, 0};
     std::int64_t passed = 0;
-    for (std::int64_t now = 0; now <= 60 * kSecond; now += 997)
+    for (std::int64_t now = 0; now <= 60 * kSecondUs; now += 997)
         passed += bucket.take(limit, now) ? 0 : 1;
     EXPECT_GE(passed, 7 + 60 * 7 - 1);
     EXPECT_LE(passed, 7 + 60 * 7);
@@ -75,8 +75,8 @@ TEST(RateLimits, a_request_pays_for_its_first_call_and_each_further_one_costs_a_
     EXPECT_FALSE(admission->charge(0)) << "paid when it was let in";
     EXPECT_FALSE(admission->charge(0));
     EXPECT_FALSE(admission->charge(0));
-    EXPECT_EQ(admission->charge(0), kSecond);
-    EXPECT_EQ(limits.admit("a", limit, 0).wait_us, kSecond);
+    EXPECT_EQ(admission->charge(0), kSecondUs);
+    EXPECT_EQ(limits.admit("a", limit, 0).wait_us, kSecondUs);
 }
 
 TEST(RateLimits, a_reload_forgets_clients_that_are_gone_but_not_what_they_have_in_work) {
@@ -93,8 +93,8 @@ TEST(RateLimits, a_reload_forgets_clients_that_are_gone_but_not_what_they_have_i
 
 TEST(RateLimits, retry_after_is_whole_seconds_and_never_zero) {
     EXPECT_EQ(retry_after_seconds(1), "1");
-    EXPECT_EQ(retry_after_seconds(kSecond), "1");
-    EXPECT_EQ(retry_after_seconds(kSecond + 1), "2");
+    EXPECT_EQ(retry_after_seconds(kSecondUs), "1");
+    EXPECT_EQ(retry_after_seconds(kSecondUs + 1), "2");
 }
 
 } // namespace

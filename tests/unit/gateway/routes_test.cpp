@@ -15,13 +15,13 @@ std::string name_of(const std::string& method, const std::string& path) {
     return std::string(route_name(request));
 }
 
-constexpr const char* kKey = "/v1/keys/key-00112233445566778899aabbccddeeff";
+constexpr const char* kOfKey = "/v1/keys/key-00112233445566778899aabbccddeeff";
 
 TEST(Routes, a_path_has_the_name_of_its_pattern) {
     EXPECT_EQ(name_of("GET", "/v1/keys"), "/v1/keys");
     EXPECT_EQ(name_of("HEAD", "/v1/keys"), "/v1/keys");
-    EXPECT_EQ(name_of("GET", kKey), "/v1/keys/{id}");
-    EXPECT_EQ(name_of("POST", std::string(kKey) + "/sign-message"), "/v1/keys/{id}/sign-message");
+    EXPECT_EQ(name_of("GET", kOfKey), "/v1/keys/{id}");
+    EXPECT_EQ(name_of("POST", std::string(kOfKey) + "/sign-message"), "/v1/keys/{id}/sign-message");
     EXPECT_EQ(name_of("POST", "/v1/keys/import"), "/v1/keys/import");
     EXPECT_EQ(name_of("POST", "/v1/transactions/x/cancel"), "/v1/transactions/{id}/cancel");
     EXPECT_EQ(name_of("POST", "/api/v1/eth1/sign/0xabc"), "/api/v1/eth1/sign/{key}");

@@ -191,6 +191,7 @@ TEST_P(JsonRpcCrowdTest, BatchesTogetherAskTheEnclaveForAFewAtOnceSoThatTheyDoNo
         send();
     run_until([&] { return held.empty() && begun > 300; });
     EXPECT_EQ(most, crowded ? JsonRpc::kAskingCrowded : JsonRpc::kAsking);
+    EXPECT_LT(JsonRpc::kAsking, QueueBound::kBurst);
     EXPECT_LT(JsonRpc::kAskingCrowded, QueueBound::kFew);
     dropping = false;
     const int before = answers;

@@ -90,6 +90,29 @@ TEST(Http2, an_answer_has_the_servers_fields_and_those_of_the_handler_that_http2
     EXPECT_EQ(fields, expected);
 }
 
+// HPACK's table: what comes again takes a byte, and what never does takes no place in it.
+TEST(Http2, fields_that_answers_share_are_sent_once) {
+    const std::string text(200, 'r'); // six bits a character
+    std::string name;
+    RunningServer server({}, [&](const HttpRequest&, const HttpServer::Responder& respond) {
+        HttpResponse out = HttpResponse::text(200, "ok");
+        out.headers.push_back({name, text});
+        respond(std::move(out));
+    });
+    for (const auto& [field, shared] : {std::pair{"redoubt-receipt-head", true},
+                                        {"redoubt-enclave", true},
+                                        {"redoubt-receipt", false},
+                                        {"x-request-id", false}}) {
+        name = field;
+        Client client(server.endpoint());
+        const std::size_t first = client.answer(client.get("/")).head_size;
+        const Answer second = client.answer(client.get("/"));
+        EXPECT_GT(first, 100U);
+        EXPECT_EQ(second.head_size < 100U, shared) << field;
+        EXPECT_EQ(second.fields.at(field), text);
+    }
+}
+
 TEST(Http2, answers_without_a_body) {
     RunningServer server({}, [](const HttpRequest& request, const HttpServer::Responder& respond) {
         respond(request.path == "/empty" ? HttpResponse{.status = 204, .headers = {}, .body = Bytes(3, 'x')}

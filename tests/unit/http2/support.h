@@ -77,6 +77,7 @@ inline const std::string kGetBlock = "\x82\x84\x87\x41\x09localhost";
 
 struct Answer {
     std::map<std::string, std::string> fields;
+    std::size_t head_size = 0; // bytes of its fields as they came
     std::string body;
     std::vector<std::string> interim; // statuses of 1xx
     bool ended = false;               // END_STREAM
@@ -233,6 +234,8 @@ class Client {
             client.goaway = frame->goaway.error_code;
             client.goaway_stream = frame->goaway.last_stream_id;
         }
+        if (frame->hd.type == NGHTTP2_HEADERS)
+            client.answers[frame->hd.stream_id].head_size = frame->hd.length;
         if (frame->hd.type == NGHTTP2_RST_STREAM)
             client.answers[frame->hd.stream_id].error = frame->rst_stream.error_code;
         if (frame->hd.type <= NGHTTP2_HEADERS && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
