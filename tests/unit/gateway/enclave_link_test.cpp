@@ -17,6 +17,8 @@ class Peer {
     Peer(const std::string& path, std::function<void(const net::Fd&)> serve)
         : listener_(*net::listen_on(*net::parse_endpoint("unix:" + path))),
           thread_([this, serve = std::move(serve)] {
+              pollfd waiting{listener_.get(), POLLIN, 0}; // a listener does not wait by itself
+              EXPECT_EQ(poll(&waiting, 1, 10'000), 1);
               const net::Fd connection(accept(listener_.get(), nullptr, nullptr));
               serve(connection);
           }) {}
