@@ -154,7 +154,7 @@ bool verify_ed25519(ByteView public_key, ByteView message, const ByteArray<64>& 
     return verified;
 }
 
-// Reading a point and setting up its verification takes OpenSSL a third of the time that verifying takes,
+// Reading a point and setting up its verification takes OpenSSL a quarter of the time that verifying takes,
 // and clients send more than one request: each thread keeps the last ones ready.
 bool verify_p256(ByteView public_key, ByteView message, const ByteArray<64>& signature) noexcept {
     struct Ready {

@@ -36,7 +36,8 @@ struct Call {
     bool client_gone() const { return gone && gone(); }
 };
 
-// The request's route, looked for at most once where there is one; nullptr: none.
+// The request's route (a table's, which is always there), looked for at most once where there is one;
+// nullptr: none. Nobody changes a call's method or path afterwards: call_for() makes another one.
 const Route* route_of(Call& call) noexcept;
 
 // Answers a call now or later.
