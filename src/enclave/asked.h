@@ -13,13 +13,30 @@ namespace redoubt::enclave {
 struct Enclave::Note {
     std::size_t kind = 0;                          // of operation, for counting
     const policy::PublicKey* connection = nullptr; // of the client's certificate, where its TLS ends here
-    std::string operation;
+    std::string_view operation;                    // one of operation_name()'s
     sealed::KeyId key_id{};
     Hash32 policy_digest{}, signed_digest{};
     std::string rule, principal;
     bool known = false;    // the asker was authenticated
     bool repeated = false; // the same request was allowed before
     bool changed = false;  // a key was, whatever the answer says of it
+
+    void clear() noexcept { // keeps the texts' memory
+        kind = 0;
+        connection = nullptr;
+        operation = {};
+        key_id = {};
+        policy_digest = signed_digest = {};
+        rule.clear();
+        principal.clear();
+        known = repeated = changed = false;
+    }
+};
+
+// All is decided, and note.signed_digest is to be signed: then signed_reply() says the rest.
+struct Enclave::ToSign {
+    std::shared_ptr<const OpenKey> key;       // nullptr: nothing is
+    std::vector<wire::Reply::Record> records; // to go along with the answer
 };
 
 struct Enclave::Asked {
@@ -30,6 +47,7 @@ struct Enclave::Asked {
     const policy::RequestSignature& signature; // its form was checked; empty: the request is not signed
     const Hash32& digest;                      // of the request, as receipts have it
     Note& note;
+    ToSign& to_sign;
 
     // What the gateway sent along, or nullopt.
     std::optional<ByteView> item(wire::ItemKind kind, std::string_view name) const noexcept {

@@ -16,7 +16,7 @@ constexpr int kStreamSweepMs = 250;
 constexpr std::size_t kMaxAhead = 64; // of one connection's requests in the queue
 // The loop's thread signs for so long, and so often, before it looks at its sockets.
 constexpr std::int64_t kTurnUs = 1000;
-constexpr int kTurnTasks = 16;
+constexpr std::size_t kTurnTasks = 16;
 
 wire::Reply overload() {
     return wire::error_reply(
@@ -78,11 +78,11 @@ struct Connection::Job {
 void Shared::work() {
     working = false;
     const std::int64_t until = monotonic_us() + kTurnUs;
-    int done = 0;
-    while (auto task = queue.try_pop()) {
-        const auto connection = task->connection;
-        connection->run(std::move(task), Connection::By::Loop);
-        if (++done == kTurnTasks || monotonic_us() >= until) {
+    std::size_t done = 0;
+    while (queue.try_pop(own)) {
+        done += own.size();
+        run(own, By::Loop);
+        if (done >= kTurnTasks || monotonic_us() >= until) {
             plan_work();
             break;
         }
@@ -105,10 +105,39 @@ void Shared::plan_work() {
 }
 
 void Shared::sign() {
-    while (auto task = queue.pop()) {
-        const auto connection = task->connection;
-        connection->run(std::move(task), Connection::By::Signer);
+    std::vector<SigningQueue::TaskPtr> tasks;
+    while (queue.pop(tasks))
+        run(tasks, By::Signer);
+}
+
+void Shared::run(std::vector<SigningQueue::TaskPtr>& tasks, By by) {
+    std::array<Enclave::Ask, SigningQueue::kMostTogether> asks;
+    std::array<SigningTask*, SigningQueue::kMostTogether> asked;
+    const std::int64_t now = monotonic_ms();
+    std::size_t count = 0;
+    for (const auto& task : tasks) {
+        asks[count].kind = task->kind;
+        asks[count].payload = task->payload;
+        asks[count].waited_ms = now - task->came;
+        asks[count].connection = task->client.get();
+        asked[count++] = task.get();
     }
+    enclave.handle(std::span(asks).first(count));
+    for (std::size_t i = 0, end = 0; i < count; i = end) {
+        const auto& connection = asked[i]->connection;
+        while (end < count && asked[end]->connection == connection)
+            ++end;
+        if (!connection->done(std::span(asked).subspan(i, end - i), std::span(asks).subspan(i, end - i)))
+            continue;
+        if (by == By::Loop)
+            touched.push_back(connection);
+        else
+            loop.post([connection = connection] {
+                connection->collect();
+                connection->shared_.collect();
+            });
+    }
+    queue.recycle(tasks);
 }
 
 Connection::Connection(Shared& shared, net::Fd fd)
@@ -247,7 +276,10 @@ void Connection::enqueue(wire::Kind kind, std::uint64_t id, ByteView payload,
         ++counters_.nsm.refused;
         return append_reply(out_, id, overload());
     }
-    auto task = shared_.queue.blank();
+    if (shared_.blanks.empty())
+        shared_.queue.blanks(shared_.blanks);
+    auto task = std::move(shared_.blanks.back());
+    shared_.blanks.pop_back();
     task->connection = shared_from_this();
     task->kind = kind;
     task->id = id;
@@ -263,45 +295,34 @@ void Connection::enqueue(wire::Kind kind, std::uint64_t id, ByteView payload,
 void Connection::hand_out() {
     if (arrived_.empty())
         return;
-    if (arrived_.size() == 1 && shared_.queue.size() == 0) {
-        auto task = std::move(arrived_.front());
-        arrived_.clear();
-        return run(std::move(task), By::Loop);
-    }
+    if (arrived_.size() == 1 && shared_.queue.size() == 0)
+        return shared_.run(arrived_, Shared::By::Loop);
     shared_.queue.push(arrived_, 1);
     shared_.plan_work();
 }
 
-void Connection::run(SigningQueue::TaskPtr task, By by) {
-    auto reply = shared_.enclave.handle(task->kind, task->payload, MayWait::No, monotonic_ms() - task->came,
-                                        task->client.get());
-    if (!reply) {
-        auto job =
-            std::make_shared<Job>(shared_, task->kind, task->id, task->payload, task->number, task->client);
-        job->came = task->came;
-        if (!submit(job, MayWait::ForNsm))
-            reply = overload();
+bool Connection::done(std::span<SigningTask* const> tasks, std::span<Enclave::Ask> asks) {
+    for (std::size_t i = 0; i < tasks.size(); ++i)
+        if (!asks[i].reply)
+            asks[i].reply = pass_on(*tasks[i]);
+    waiting_ -= tasks.size();
+    const std::lock_guard lock(done_mutex_);
+    for (std::size_t i = 0; i < tasks.size(); ++i) {
+        auto& reply = asks[i].reply;
+        if (reply && tasks[i]->number)
+            done_streams_.push_back({tasks[i]->id, *tasks[i]->number, std::move(*reply)});
+        else if (reply)
+            append_reply(done_, tasks[i]->id, *reply);
     }
-    --waiting_;
-    bool first = false;
-    {
-        const std::lock_guard lock(done_mutex_);
-        if (reply) {
-            if (task->number)
-                done_streams_.push_back({task->id, *task->number, std::move(*reply)});
-            else
-                append_reply(done_, task->id, *reply);
-        }
-        first = !std::exchange(collecting_, true);
-    }
-    if (first && by == By::Loop)
-        shared_.touched.push_back(shared_from_this());
-    else if (first)
-        shared_.loop.post([self = shared_from_this()] {
-            self->collect();
-            self->shared_.collect();
-        });
-    shared_.queue.recycle(std::move(task));
+    return !std::exchange(collecting_, true);
+}
+
+// To a thread that may wait for the NSM.
+std::optional<wire::Reply> Connection::pass_on(const SigningTask& task) {
+    const auto job =
+        std::make_shared<Job>(shared_, task.kind, task.id, task.payload, task.number, task.client);
+    job->came = task.came;
+    return submit(job, MayWait::ForNsm) ? std::nullopt : std::optional(overload());
 }
 
 // What signers have done meanwhile goes out.

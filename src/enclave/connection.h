@@ -9,6 +9,7 @@
 #include "enclave/signing_queue.h"
 #include "net/event_loop.h"
 
+#include <array>
 #include <atomic>
 #include <map>
 #include <mutex>
@@ -18,10 +19,11 @@ namespace redoubt::enclave {
 struct Shared {
     Enclave& enclave;
     net::EventLoop loop;
-    // By descriptor. This and the next three are the loop's thread's.
+    // By descriptor. This and the next five are the loop's thread's.
     std::map<int, std::shared_ptr<Connection>> connections;
     bool working = false;                                         // it has planned to sign in its next turn
     std::vector<std::shared_ptr<Connection>> touched, collecting; // for which it has signed in this turn
+    std::vector<SigningQueue::TaskPtr> blanks, own;               // empty ones, and those in its work
     SigningQueue queue;
     std::atomic<std::size_t> waiting_bytes{0};
     // Connections that answers on their way still hold may outlive the rest of this.
@@ -32,13 +34,18 @@ struct Shared {
     WorkerPool kms_workers, nsm_workers;
 
     Shared(Enclave& e, const ServerOptions& options)
-        : enclave(e), kms_workers(options.kms_workers, kMaxWaitingKms),
+        : enclave(e), queue(options.signers), kms_workers(options.kms_workers, kMaxWaitingKms),
           nsm_workers(options.nsm_workers, kMaxWaitingNsm) {}
 
     void work();      // the loop's thread takes its share of the queue, a turn's worth
     void collect();   // and sends what came of it, and of what the others did
     void plan_work(); // in the loop's next turn
     void sign();      // a signer: until the queue is stopped
+
+    // By any signer. The replies go out when the loop's thread has collected them: after this turn if it ran
+    // the tasks itself. Empties `tasks`.
+    enum class By { Loop, Signer };
+    void run(std::vector<SigningQueue::TaskPtr>& tasks, By by);
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
@@ -49,13 +56,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
     void start();
     void close();
     int fd() const noexcept { return fd_.get(); }
-    // By any signer. The reply goes out when the loop's thread has collected it: after this turn if it ran
-    // the task itself.
-    enum class By { Loop, Signer };
-    void run(SigningQueue::TaskPtr task, By by);
+    // What a signer has done of this connection's tasks. A task without a reply would have to wait for longer
+    // than a signer may: it goes to whoever may. True: the loop's thread must be told to collect().
+    bool done(std::span<SigningTask* const> tasks, std::span<Enclave::Ask> asks);
     void collect();
 
   private:
+    friend Shared;
     struct Job;
     struct StreamReply {
         std::uint64_t id;
@@ -72,6 +79,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     void enqueue(wire::Kind kind, std::uint64_t id, ByteView payload,
                  std::optional<std::uint32_t> number = {}, ClientKey client = {});
     void hand_out();
+    std::optional<wire::Reply> pass_on(const SigningTask& task);
     void deliver(std::uint64_t id, std::optional<std::uint32_t> number, wire::Reply reply);
     bool submit(const std::shared_ptr<Job>& job, MayWait may_wait);
     void flush();

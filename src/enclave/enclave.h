@@ -120,6 +120,18 @@ class Enclave {
                                       std::int64_t waited_ms = 0,
                                       const policy::PublicKey* connection = nullptr);
 
+    // Clients' requests, each as handle() takes them with MayWait::No; nullopt: it would have to wait. What is
+    // alike is done for all of them before what comes next, so that the tables of the curve and all the rest do
+    // not drive each other out of the processor's caches for every single one.
+    struct Ask {
+        wire::Kind kind = wire::Kind::Request; // or Probe
+        ByteView payload;
+        std::int64_t waited_ms = 0;
+        const policy::PublicKey* connection = nullptr;
+        std::optional<wire::Reply> reply; // the answer
+    };
+    void handle(std::span<Ask> asks);
+
     // The key of clients' TLS connections that end here, and its certificate. Thread-safe.
     const TlsIdentity& tls_identity() const noexcept { return *tls_identity_; }
 
@@ -132,6 +144,8 @@ class Enclave {
     using MaybeReply = std::optional<wire::Reply>;
     struct Asked; // one request: its message, and what it may wait for
     struct Note;  // what its receipt will say
+    struct ToSign;
+    struct Pass; // one request from its frame to its reply
 
     Enclave(std::unique_ptr<nitro::NsmTransport> transport, Options options);
     Status start();
@@ -156,12 +170,19 @@ class Enclave {
     Status ask_for_vault(const trust::Manifest& m, sealed::VaultRecord record);
     void renew(OpenVault& vault, UnixMs now);
 
-    // What clients ask: operations.cpp, new_keys.cpp, lifecycle.cpp, vaults.cpp, signing.cpp,
-    // reference_operations.cpp
+    // requests.cpp: a client's request, in four steps
     MaybeReply request(ByteView payload, MayWait may_wait, std::int64_t waited_ms,
                        const policy::PublicKey* connection);
-    MaybeReply decide(const wire::Request& message, MayWait may_wait, std::int64_t waited_ms, Note& note);
-    MaybeReply answer(const wire::Request& message, MayWait may_wait, const Hash32& digest, Note& note);
+    void begin(Pass& pass, ByteView payload, MayWait may_wait, std::int64_t waited_ms,
+               const policy::PublicKey* connection);
+    void sign(Pass& pass);
+    void verify(Pass& pass);
+    MaybeReply finish(Pass& pass);
+    MaybeReply decide(Pass& pass, std::int64_t waited_ms);
+    MaybeReply answer(Pass& pass);
+
+    // What clients ask: operations.cpp, new_keys.cpp, lifecycle.cpp, vaults.cpp, signing.cpp,
+    // reference_operations.cpp. Nothing and a key in asked.to_sign: signed_reply() comes next.
     MaybeReply run(const Asked& asked, const api::CreateKey& operation);
     MaybeReply run(const Asked& asked, const api::OfferImport& operation);
     MaybeReply run(const Asked& asked, const api::ImportKey& operation);
@@ -276,8 +297,22 @@ class Enclave {
     Result<wire::Reply> described(const Asked& asked, const OpenKey& key, const Bytes& nonce);
 
     Result<crypto::Signature> sign(const OpenKey& key, const Hash32& digest) const;
-    wire::Reply signed_digest(const Asked& asked, const OpenKey& key, const policy::Facts& facts,
-                              const Hash32& digest, const std::function<void(json::Writer&)>& more = {});
+    Status may_leave(const OpenKey& key, const Hash32& digest, const crypto::Signature& signature) const;
+    // Has a digest signed, if the key's policy allows it; else says why not.
+    MaybeReply to_sign(const Asked& asked, std::shared_ptr<const OpenKey> key, const policy::Facts& facts,
+                       const Hash32& digest);
+    wire::Reply signed_digest(Pass& pass, const crypto::Signature& signature,
+                              const std::function<void(json::Writer&)>& more = {});
+    wire::Reply signed_reply(Pass& pass, const api::SignTransaction& operation,
+                             const crypto::Signature& signature);
+    wire::Reply signed_reply(Pass& pass, const api::SignMessage& operation,
+                             const crypto::Signature& signature);
+    wire::Reply signed_reply(Pass& pass, const api::SignTypedData& operation,
+                             const crypto::Signature& signature);
+    wire::Reply signed_reply(Pass& pass, const api::SignAuthorization& operation,
+                             const crypto::Signature& signature);
+    wire::Reply signed_reply(Pass& pass, const api::SignHash& operation, const crypto::Signature& signature);
+    wire::Reply signed_reply(Pass& pass, const api::SignData& operation, const crypto::Signature& signature);
     Status check_transaction(const OpenKey& key, const ethereum::ParsedTransaction& parsed) const;
     Result<std::string> key_description(const OpenKey& key, const OpenVault& vault,
                                         const std::optional<Bytes>& nonce);

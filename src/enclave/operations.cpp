@@ -11,103 +11,12 @@ namespace redoubt::enclave {
 
 namespace {
 
-constexpr std::size_t kMostReadAtOnce = 64 * 1024;
-
 const crypto::HdPath& default_path() {
     static const crypto::HdPath path = *crypto::parse_hd_path(crypto::kDefaultHdPath);
     return path;
 }
 
-std::string_view header(const wire::Request& message, std::string_view name) noexcept {
-    for (const auto& entry : message.headers)
-        if (entry.name == name)
-            return entry.value;
-    return {};
-}
-
 } // namespace
-
-std::optional<wire::Reply> Enclave::request(ByteView payload, MayWait may_wait, std::int64_t waited_ms,
-                                            const policy::PublicKey* connection) {
-    const std::int64_t began = monotonic_us();
-    const auto message = wire::decode_request(payload);
-    if (!message)
-        return refusal(message.error());
-    Note note;
-    note.connection = connection;
-    MaybeReply reply = decide(*message, may_wait, waited_ms, note);
-    if (reply)
-        note_request(*message, note, *reply, may_wait, waited_ms * 1000 + monotonic_us() - began);
-    return reply;
-}
-
-std::optional<wire::Reply> Enclave::decide(const wire::Request& message, MayWait may_wait,
-                                           std::int64_t waited_ms, Note& note) {
-    if (message.deadline_ms != 0 && waited_ms >= message.deadline_ms)
-        return refusal({Code::EnclaveTimeout, "the request waited past its deadline and was not begun"});
-    for (std::size_t i = 0; i < message.headers.size(); ++i)
-        for (std::size_t j = 0; j < i; ++j)
-            if (message.headers[i].name == message.headers[j].name)
-                return refusal(
-                    {Code::BadRequest, "a content or signature header stands twice; send it once"});
-    if (manifest() == nullptr)
-        return refusal({Code::ManifestMissing, "the enclave has no manifest yet; try again in a moment"});
-    // Long bodies take milliseconds to read: not on a thread that signs for others.
-    if (may_wait == MayWait::No && message.body.size() > kMostReadAtOnce)
-        return std::nullopt;
-    // What is only looked at is no decision.
-    if (message.method != "POST")
-        return answer(message, may_wait, Hash32{}, note);
-    if (!receipts_->has_room())
-        return refusal(
-            {Code::Overloaded, "the gateway has not stored this enclave's receipts; its log says why"});
-    const Hash32 digest =
-        trust::request_digest(message.method, message.authority, message.path, message.has_query,
-                              message.query, header(message, "content-type"), message.body);
-    MaybeReply reply = answer(message, may_wait, digest, note);
-    if (reply && reply->status != wire::kNeeds && (reply->status < 500 || note.changed))
-        add_receipt(digest, note, *reply);
-    return reply;
-}
-
-std::optional<wire::Reply> Enclave::answer(const wire::Request& message, MayWait may_wait,
-                                           const Hash32& digest, Note& note) {
-    const trust::Manifest* m = manifest();
-    if (!m->authorities.empty()) {
-        bool known = false;
-        for (const auto& authority : m->authorities)
-            known = known || authority == message.authority;
-        if (!known)
-            return refusal(
-                {Code::WrongAuthority, "the manifest does not list the host name that the request is for"});
-    }
-    const UnixMs now = clock_.now();
-    const auto signature = policy::check_request_signature(
-        {message.method, message.authority, message.path, message.query, message.has_query,
-         header(message, "content-type"), header(message, "content-digest"),
-         header(message, "signature-input"), header(message, "signature"), message.body},
-        now);
-    if (!signature)
-        return refusal(signature.error());
-    thread_local json::Document scratch;
-    const api::Request parts{
-        message.method,       message.path, message.query, message.has_query, header(message, "content-type"),
-        as_text(message.body)};
-    const auto operation = api::parse_operation(parts, scratch);
-    if (!operation) {
-        if (operation.error().code == Code::MissingField && api::is_legacy_path(message.path)) {
-            wire::Reply reply;
-            reply.status = 404;
-            reply.content_type = wire::ContentType::Text;
-            reply.body = api::kLegacyMissing;
-            return reply;
-        }
-        return refusal(operation.error());
-    }
-    note.kind = kind_of(*operation);
-    const Asked asked{message, may_wait, now, forgotten_, *signature, digest, note};
-    return std::visit([&](const auto& typed) { return run(asked, typed); }, *operation);
-}
 
 Status Enclave::readable(const sealed::KeyHead& head, UnixMs now) const {
     if (head.epoch < manifest()->min_epoch)

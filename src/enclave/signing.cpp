@@ -4,6 +4,7 @@
 #include "api/operation.h"
 #include "crypto/keccak.h"
 #include "enclave/decisions.h"
+#include "enclave/pass.h"
 #include "ethereum/create.h"
 #include "trust/statement.h"
 
@@ -58,12 +59,18 @@ std::optional<ethereum::Address> deployed(const ethereum::Transaction& transacti
 
 } // namespace
 
-Result<crypto::Signature> Enclave::sign(const OpenKey& key, const Hash32& digest) const {
-    REDOUBT_TRY(const auto signature, curve_->sign(key.private_key, digest));
-    // A fault in the arithmetic could reveal the key: a signature that does not verify stays here (design
-    // invariant 6).
+// A fault in the arithmetic could reveal the key: a signature that does not verify stays here (design
+// invariant 6).
+Status Enclave::may_leave(const OpenKey& key, const Hash32& digest,
+                          const crypto::Signature& signature) const {
     if (manifest()->verify_before_release && !curve_->verify(key.public_key, digest, signature))
         return fail(Code::SigningFailed, "the signature did not verify and was withheld");
+    return {};
+}
+
+Result<crypto::Signature> Enclave::sign(const OpenKey& key, const Hash32& digest) const {
+    REDOUBT_TRY(const auto signature, curve_->sign(key.private_key, digest));
+    REDOUBT_CHECK(may_leave(key, digest, signature));
     return signature;
 }
 
@@ -127,79 +134,87 @@ Status Enclave::check_transaction(const OpenKey& key, const ethereum::ParsedTran
     return {};
 }
 
-std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignTransaction& operation) {
-    const KeyOrReply found = signing_key(asked, operation.signer);
-    if (!found.key)
-        return found.reply;
-    const OpenKey& key = *found.key;
-    if (const auto status = check_transaction(key, operation.transaction); !status)
-        return refusal(status.error());
-    const ethereum::Transaction& transaction = operation.transaction.transaction;
-    Permit allowed = permit(asked, key, *api::facts_of(operation));
+std::optional<wire::Reply> Enclave::to_sign(const Asked& asked, std::shared_ptr<const OpenKey> key,
+                                            const policy::Facts& facts, const Hash32& digest) {
+    Permit allowed = permit(asked, *key, facts);
     if (allowed.reply)
-        return allowed.reply;
-    asked.note.signed_digest = ethereum::signing_hash(transaction);
-    const auto signature = sign(key, asked.note.signed_digest);
-    if (!signature)
-        return refusal(signature.error());
-    const Bytes raw = ethereum::serialise(transaction, *signature);
+        return std::move(allowed.reply);
+    asked.note.signed_digest = digest;
+    asked.to_sign.key = std::move(key);
+    asked.to_sign.records = std::move(allowed.records);
+    return std::nullopt;
+}
+
+std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignTransaction& operation) {
+    KeyOrReply found = signing_key(asked, operation.signer);
+    if (!found.key)
+        return std::move(found.reply);
+    if (const auto status = check_transaction(*found.key, operation.transaction); !status)
+        return refusal(status.error());
+    return to_sign(asked, std::move(found.key), *api::facts_of(operation),
+                   ethereum::signing_hash(operation.transaction.transaction));
+}
+
+wire::Reply Enclave::signed_reply(Pass& pass, const api::SignTransaction& operation,
+                                  const crypto::Signature& signature) {
+    const ethereum::Transaction& transaction = operation.transaction.transaction;
+    const ethereum::Address& from = pass.to_sign.key->address;
+    const Bytes raw = ethereum::serialise(transaction, signature);
     wire::Reply reply;
     reply.body.reserve(kReplyHead + 2 * raw.size() + 2 * transaction.data.size());
     json::Writer writer(reply.body);
     writer.begin_object()
         .hex("raw_transaction", raw)
         .hex("hash", ethereum::transaction_hash(raw))
-        .hex("r", signature->r)
-        .hex("s", signature->s)
-        .member("v", ethereum::to_quantity(ethereum::v_of(transaction, signature->y_parity)))
-        .member("y_parity", std::uint64_t{signature->y_parity})
+        .hex("r", signature.r)
+        .hex("s", signature.s)
+        .member("v", ethereum::to_quantity(ethereum::v_of(transaction, signature.y_parity)))
+        .member("y_parity", std::uint64_t{signature.y_parity})
         .key("transaction");
-    ethereum::write_transaction_json(writer, transaction, key.address);
-    if (const auto contract = deployed(transaction, key.address))
+    ethereum::write_transaction_json(writer, transaction, from);
+    if (const auto contract = deployed(transaction, from))
         writer.member("contract_address", ethereum::to_checksum(*contract));
     if (!operation.functions.empty())
         write_call(writer, operation.functions, transaction);
-    writer.member("rule", asked.note.rule).end_object();
-    reply.records = std::move(allowed.records);
+    writer.member("rule", pass.note.rule).end_object();
+    reply.records = std::move(pass.to_sign.records);
     return reply;
 }
 
-// The reply to a signature over a digest, if the key's policy allows it. `more` writes what else it holds.
-wire::Reply Enclave::signed_digest(const Asked& asked, const OpenKey& key, const policy::Facts& facts,
-                                   const Hash32& digest, const std::function<void(json::Writer&)>& more) {
-    Permit allowed = permit(asked, key, facts);
-    if (allowed.reply)
-        return std::move(*allowed.reply);
-    asked.note.signed_digest = digest;
-    const auto signature = sign(key, digest);
-    if (!signature)
-        return refusal(signature.error());
+// The reply to a signature over a digest. `more` writes what else it holds.
+wire::Reply Enclave::signed_digest(Pass& pass, const crypto::Signature& signature,
+                                   const std::function<void(json::Writer&)>& more) {
     wire::Reply reply;
     reply.body.reserve(kReplyHead);
     json::Writer writer(reply.body);
     writer.begin_object()
-        .member("address", ethereum::to_checksum(key.address))
-        .hex("digest", digest)
-        .member("signature", signature_text(*signature))
-        .hex("r", signature->r)
-        .hex("s", signature->s)
-        .member("v", std::uint64_t{27} + signature->y_parity)
-        .member("y_parity", std::uint64_t{signature->y_parity});
+        .member("address", ethereum::to_checksum(pass.to_sign.key->address))
+        .hex("digest", pass.note.signed_digest)
+        .member("signature", signature_text(signature))
+        .hex("r", signature.r)
+        .hex("s", signature.s)
+        .member("v", std::uint64_t{27} + signature.y_parity)
+        .member("y_parity", std::uint64_t{signature.y_parity});
     if (more)
         more(writer);
-    writer.member("rule", asked.note.rule).end_object();
-    reply.records = std::move(allowed.records);
+    writer.member("rule", pass.note.rule).end_object();
+    reply.records = std::move(pass.to_sign.records);
     return reply;
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignMessage& operation) {
-    const KeyOrReply found = signing_key(asked, operation.signer);
+    KeyOrReply found = signing_key(asked, operation.signer);
     if (!found.key)
-        return found.reply;
-    const Hash32 digest = operation.validator
-                              ? ethereum::validator_data_digest(*operation.validator, operation.message)
-                              : ethereum::personal_message_digest(operation.message);
-    return signed_digest(asked, *found.key, *api::facts_of(operation), digest, [&](json::Writer& writer) {
+        return std::move(found.reply);
+    return to_sign(asked, std::move(found.key), *api::facts_of(operation),
+                   operation.validator
+                       ? ethereum::validator_data_digest(*operation.validator, operation.message)
+                       : ethereum::personal_message_digest(operation.message));
+}
+
+wire::Reply Enclave::signed_reply(Pass& pass, const api::SignMessage& operation,
+                                  const crypto::Signature& signature) {
+    return signed_digest(pass, signature, [&](json::Writer& writer) {
         writer.key("message").begin_object().member("version", operation.validator ? "0x00" : "0x45");
         if (operation.validator)
             writer.member("validator", ethereum::to_checksum(*operation.validator));
@@ -208,57 +223,62 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignMessa
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignTypedData& operation) {
-    const KeyOrReply found = signing_key(asked, operation.signer);
+    KeyOrReply found = signing_key(asked, operation.signer);
     if (!found.key)
-        return found.reply;
-    const auto& typed = operation.typed_data;
-    return signed_digest(asked, *found.key, *api::facts_of(operation), typed.digest,
-                         [&](json::Writer& writer) {
-                             writer.member("primary_type", typed.primary_type)
-                                 .hex("domain_separator", typed.domain_separator)
-                                 .hex("struct_hash", typed.struct_hash);
-                         });
+        return std::move(found.reply);
+    return to_sign(asked, std::move(found.key), *api::facts_of(operation), operation.typed_data.digest);
+}
+
+wire::Reply Enclave::signed_reply(Pass& pass, const api::SignTypedData& operation,
+                                  const crypto::Signature& signature) {
+    return signed_digest(pass, signature, [&](json::Writer& writer) {
+        writer.member("primary_type", operation.typed_data.primary_type)
+            .hex("domain_separator", operation.typed_data.domain_separator)
+            .hex("struct_hash", operation.typed_data.struct_hash);
+    });
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignAuthorization& operation) {
-    const KeyOrReply found = signing_key(asked, operation.signer);
+    KeyOrReply found = signing_key(asked, operation.signer);
     if (!found.key)
-        return found.reply;
-    Permit allowed = permit(asked, *found.key, *api::facts_of(operation));
-    if (allowed.reply)
-        return allowed.reply;
-    const Hash32 digest = ethereum::authorization_digest(operation.authorization);
-    asked.note.signed_digest = digest;
-    const auto signature = sign(*found.key, digest);
-    if (!signature)
-        return refusal(signature.error());
+        return std::move(found.reply);
+    return to_sign(asked, std::move(found.key), *api::facts_of(operation),
+                   ethereum::authorization_digest(operation.authorization));
+}
+
+wire::Reply Enclave::signed_reply(Pass& pass, const api::SignAuthorization& operation,
+                                  const crypto::Signature& signature) {
     wire::Reply reply;
     reply.body.reserve(kReplyHead);
     json::Writer writer(reply.body);
     writer.begin_object()
-        .member("address", ethereum::to_checksum(found.key->address))
-        .hex("digest", digest)
-        .member("signature", signature_text(*signature))
+        .member("address", ethereum::to_checksum(pass.to_sign.key->address))
+        .hex("digest", pass.note.signed_digest)
+        .member("signature", signature_text(signature))
         .key("authorization");
-    ethereum::write_authorization_json(writer, {operation.authorization, *signature});
-    writer.member("rule", asked.note.rule).end_object();
-    reply.records = std::move(allowed.records);
+    ethereum::write_authorization_json(writer, {operation.authorization, signature});
+    writer.member("rule", pass.note.rule).end_object();
+    reply.records = std::move(pass.to_sign.records);
     return reply;
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignHash& operation) {
-    const KeyOrReply found = signing_key(asked, operation.signer);
+    KeyOrReply found = signing_key(asked, operation.signer);
     if (!found.key)
-        return found.reply;
+        return std::move(found.reply);
     if (const auto status = may_sign_raw(*found.key); !status)
         return refusal(status.error());
-    return signed_digest(asked, *found.key, *api::facts_of(operation), operation.hash);
+    return to_sign(asked, std::move(found.key), *api::facts_of(operation), operation.hash);
+}
+
+wire::Reply Enclave::signed_reply(Pass& pass, const api::SignHash&, const crypto::Signature& signature) {
+    return signed_digest(pass, signature);
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignData& operation) {
-    const KeyOrReply found = signing_key(asked, operation.signer);
+    KeyOrReply found = signing_key(asked, operation.signer);
     if (!found.key)
-        return found.reply;
+        return std::move(found.reply);
     if (const auto status = may_sign_raw(*found.key); !status)
         return refusal(
             ethereum::is_ethereum_payload(operation.data)
@@ -266,7 +286,12 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignData&
                         "the data is a transaction, an authorization or a message in Ethereum's own "
                         "encoding; use the route for it"}
                 : status.error());
-    return signed_digest(asked, *found.key, *api::facts_of(operation), crypto::keccak256(operation.data));
+    return to_sign(asked, std::move(found.key), *api::facts_of(operation),
+                   crypto::keccak256(operation.data));
+}
+
+wire::Reply Enclave::signed_reply(Pass& pass, const api::SignData&, const crypto::Signature& signature) {
+    return signed_digest(pass, signature);
 }
 
 std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::DeriveAddresses& operation) {

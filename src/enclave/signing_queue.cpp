@@ -2,47 +2,58 @@
 #include "enclave/signing_queue.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace redoubt::enclave {
 
 namespace {
 
 constexpr std::size_t kMostSpare = 1'024;
+constexpr std::size_t kBlanksAtOnce = 32;
 constexpr std::size_t kMostSpareBytes = 4 * 1024; // of one payload: few requests are longer
 
 } // namespace
 
-SigningQueue::TaskPtr SigningQueue::blank() {
+void SigningQueue::blanks(std::vector<TaskPtr>& out) {
     {
         const std::lock_guard lock(mutex_);
-        if (!spare_.empty()) {
-            TaskPtr task = std::move(spare_.back());
-            spare_.pop_back();
-            return task;
-        }
+        const std::size_t count = std::min(spare_.size(), kBlanksAtOnce);
+        std::move(spare_.end() - static_cast<std::ptrdiff_t>(count), spare_.end(), std::back_inserter(out));
+        spare_.resize(spare_.size() - count);
     }
-    return std::make_unique<SigningTask>();
+    if (out.empty())
+        out.push_back(std::make_unique<SigningTask>());
 }
 
-void SigningQueue::recycle(TaskPtr task) {
-    task->connection.reset(); // perhaps its end: not under the lock
-    task->client.reset();
-    task->number.reset();
-    if (task->payload.capacity() > kMostSpareBytes)
-        return;
-    const std::lock_guard lock(mutex_);
-    if (spare_.size() < kMostSpare)
-        spare_.push_back(std::move(task));
+void SigningQueue::recycle(std::vector<TaskPtr>& tasks) {
+    for (TaskPtr& task : tasks) {
+        task->connection.reset(); // perhaps its end: not under the lock
+        task->client.reset();
+        task->number.reset();
+        if (task->payload.capacity() > kMostSpareBytes)
+            task.reset();
+    }
+    std::erase(tasks, nullptr);
+    {
+        const std::lock_guard lock(mutex_);
+        const std::size_t count = std::min(tasks.size(), kMostSpare - spare_.size());
+        std::move(tasks.begin(), tasks.begin() + static_cast<std::ptrdiff_t>(count),
+                  std::back_inserter(spare_));
+    }
+    tasks.clear();
 }
 
 void SigningQueue::push(std::vector<TaskPtr>& tasks, std::size_t own) {
     std::size_t wanted = 0;
     {
         const std::lock_guard lock(mutex_);
+        std::size_t bytes = bytes_;
         for (TaskPtr& task : tasks) {
-            bytes_ += task->payload.size();
+            bytes += task->payload.size();
             waiting_.push_back(std::move(task));
         }
+        bytes_ = bytes;
+        size_ = waiting_.size();
         wanted = std::min(sleeping_, waiting_.size() - std::min(own, waiting_.size()));
     }
     tasks.clear();
@@ -50,24 +61,36 @@ void SigningQueue::push(std::vector<TaskPtr>& tasks, std::size_t own) {
         wake_.notify_one();
 }
 
-SigningQueue::TaskPtr SigningQueue::take() {
-    TaskPtr task = std::move(waiting_.front());
-    waiting_.pop_front();
-    bytes_ -= task->payload.size();
-    return task;
+// So few that the others find some, too.
+void SigningQueue::take(std::vector<TaskPtr>& out) {
+    const std::size_t share = (waiting_.size() + signers_ - 1) / signers_;
+    std::size_t bytes = bytes_;
+    for (std::size_t i = 0; i < std::min(share, kMostTogether); ++i) {
+        bytes -= waiting_.front()->payload.size();
+        out.push_back(std::move(waiting_.front()));
+        waiting_.pop_front();
+    }
+    bytes_ = bytes;
+    size_ = waiting_.size();
 }
 
-SigningQueue::TaskPtr SigningQueue::try_pop() {
+bool SigningQueue::try_pop(std::vector<TaskPtr>& out) {
     const std::lock_guard lock(mutex_);
-    return waiting_.empty() ? nullptr : take();
+    if (waiting_.empty())
+        return false;
+    take(out);
+    return true;
 }
 
-SigningQueue::TaskPtr SigningQueue::pop() {
+bool SigningQueue::pop(std::vector<TaskPtr>& out) {
     std::unique_lock lock(mutex_);
     ++sleeping_;
     wake_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
     --sleeping_;
-    return stopping_ ? nullptr : take();
+    if (stopping_)
+        return false;
+    take(out);
+    return true;
 }
 
 void SigningQueue::stop() {
@@ -76,19 +99,10 @@ void SigningQueue::stop() {
         const std::lock_guard lock(mutex_);
         stopping_ = true;
         dropped.swap(waiting_);
+        size_ = 0;
         bytes_ = 0;
     }
     wake_.notify_all();
-}
-
-std::size_t SigningQueue::size() const {
-    const std::lock_guard lock(mutex_);
-    return waiting_.size();
-}
-
-std::size_t SigningQueue::bytes() const {
-    const std::lock_guard lock(mutex_);
-    return bytes_;
 }
 
 } // namespace redoubt::enclave

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests between the thread that reads them and those that sign: oldest first, to whichever signer is free.
+// Requests between the thread that reads them and those that sign: oldest first, some at a time,
+// to whichever signer is free.
 // Thread-safe.
 #pragma once
 
 #include "enclave/tls_streams.h"
 
+#include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -31,28 +34,35 @@ class SigningQueue {
   public:
     using TaskPtr = std::unique_ptr<SigningTask>;
 
-    // One that was done with before, its payload's memory kept, or a new one.
-    TaskPtr blank();
-    void recycle(TaskPtr task);
+    static constexpr std::size_t kMostTogether = 8;
+
+    explicit SigningQueue(int signers) noexcept : signers_(static_cast<std::size_t>(std::max(signers, 1))) {}
+
+    // Appends some that were done with before, their payloads' memory kept, or a new one.
+    void blanks(std::vector<TaskPtr>& out);
+    void recycle(std::vector<TaskPtr>& tasks); // takes all
 
     // Takes all; wakes as many signers as there is more in the queue than `own`, what the caller does
     // himself.
     void push(std::vector<TaskPtr>& tasks, std::size_t own);
-    TaskPtr try_pop();
-    TaskPtr pop(); // waits; nullptr: stop() was called
+    // A signer's share of what waits, kMostTogether at most, appended to `out`. False: there is none.
+    bool try_pop(std::vector<TaskPtr>& out);
+    bool pop(std::vector<TaskPtr>& out); // waits for one; false: stop() was called
     void stop();
 
-    std::size_t size() const;
-    std::size_t bytes() const; // of payloads
+    std::size_t size() const noexcept { return size_; }
+    std::size_t bytes() const noexcept { return bytes_; } // of payloads
 
   private:
-    TaskPtr take();
+    void take(std::vector<TaskPtr>& out);
 
-    mutable std::mutex mutex_;
+    const std::size_t signers_;
+    mutable std::mutex mutex_; // what follows is changed under it
     std::condition_variable wake_;
     std::deque<TaskPtr> waiting_;
     std::vector<TaskPtr> spare_;
-    std::size_t bytes_ = 0, sleeping_ = 0;
+    std::atomic<std::size_t> size_{0}, bytes_{0};
+    std::size_t sleeping_ = 0;
     bool stopping_ = false;
 };
 

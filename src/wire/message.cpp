@@ -60,8 +60,15 @@ void encode_request(Bytes& out, const Request& request) {
 }
 
 Result<Request> decode_request(ByteView payload) {
-    Cursor cursor(payload);
     Request request;
+    REDOUBT_CHECK(decode_request(payload, request));
+    return request;
+}
+
+Status decode_request(ByteView payload, Request& request) {
+    Cursor cursor(payload);
+    request.headers.clear();
+    request.items.clear();
     request.method = text16(cursor, 32);
     request.authority = text16(cursor, kMaxHeader);
     request.path = text16(cursor, kMaxHeader);
@@ -93,7 +100,7 @@ Result<Request> decode_request(ByteView payload) {
     request.body = cursor.block32(kMaxBody);
     if (!cursor.finished())
         return malformed();
-    return request;
+    return {};
 }
 
 void encode_credentials(Bytes& out, const CredentialsMessage& credentials) {

@@ -68,6 +68,8 @@ struct Request {
 bool is_request_id(std::string_view text) noexcept;      // 1 to 64 of A-Z a-z 0-9 . _ -
 void encode_request(Bytes& out, const Request& request); // payload only
 Result<Request> decode_request(ByteView payload);        // Error: BadRequest
+// The same into one that is used again, for its memory.
+Status decode_request(ByteView payload, Request& request);
 
 struct CredentialsMessage {
     std::string access_key_id;
