@@ -19,8 +19,12 @@ using ByteArray = std::array<std::uint8_t, N>;
 using Hash32 = ByteArray<32>;
 
 // The bytes of a text, and a text of bytes; both view the argument's memory.
-ByteView as_bytes(std::string_view text) noexcept;
-std::string_view as_text(ByteView bytes) noexcept;
+inline ByteView as_bytes(std::string_view text) noexcept {
+    return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+inline std::string_view as_text(ByteView bytes) noexcept {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
 Bytes to_bytes(ByteView view);
 Bytes to_bytes(std::string_view text);
 
@@ -29,6 +33,7 @@ std::string to_hex(ByteView bytes);
 std::string to_hex0x(ByteView bytes);
 // Adds the digits alone.
 void append_hex(std::string& out, ByteView bytes);
+void write_hex(ByteView bytes, char* out) noexcept; // 2 * bytes.size() digits
 
 // Strict: an even number of digits, either case, no prefix, no space; anything else is nullopt. `from_hex0x`
 // demands a lower-case "0x". The empty string (or bare "0x") is the empty byte string.
@@ -46,7 +51,9 @@ std::optional<Bytes> from_base64(std::string_view text);
 // Constant-time in the contents; lengths and the answer are public.
 bool equal_constant_time(ByteView a, ByteView b) noexcept;
 
-void append(Bytes& out, ByteView bytes);
+inline void append(Bytes& out, ByteView bytes) {
+    out.insert(out.end(), bytes.begin(), bytes.end());
+}
 
 template<std::size_t N>
 std::optional<ByteArray<N>> to_array(ByteView bytes) noexcept {

@@ -58,10 +58,6 @@ void append_utf8(std::string& out, std::uint32_t point) {
     }
 }
 
-std::unexpected<Error> bad(FixedText text) {
-    return fail(Code::BadJson, text);
-}
-
 } // namespace
 
 class Document::Parser {
@@ -71,14 +67,24 @@ class Document::Parser {
 
     Result<std::uint32_t> run() {
         skip_space();
-        REDOUBT_TRY(const std::uint32_t root, value(0));
+        const std::uint32_t root = value(0);
         skip_space();
-        if (at_ != text_.size())
-            return bad("the body has something after the JSON value");
+        if (root != 0 && at_ != text_.size())
+            bad("the body has something after the JSON value");
+        if (error_)
+            return std::unexpected(std::move(*error_));
         return root;
     }
 
   private:
+    // Readers of values give the node's index, or 0, and the others false, once an error stands in error_: a
+    // Result for each of them would cost more than what they do.
+    std::uint32_t bad(FixedText text) { return bad(Code::BadJson, text); }
+    std::uint32_t bad(Code code, FixedText text) {
+        error_.emplace(Error{code, text});
+        return 0;
+    }
+
     struct Token {
         bool escaped;
         std::uint32_t at, size;
@@ -101,66 +107,65 @@ class Document::Parser {
         return false;
     }
 
-    Result<std::uint32_t> new_node(Type type) {
+    std::uint32_t new_node(Type type) {
         if (d_.nodes_.size() > limits_.values) // the node at index 0 is no value
-            return fail(Code::TooLarge, "the JSON body has too many values");
-        d_.nodes_.push_back({type, false, false, 0, 0, 0, 0, 0, 0, 0, static_cast<std::uint32_t>(at_), 0});
+            return bad(Code::TooLarge, "the JSON body has too many values");
+        d_.nodes_.push_back({type, false, false, 0, 0, 0, 0, 0, 0, 0, static_cast<std::uint32_t>(at_), 0, 0});
         return static_cast<std::uint32_t>(d_.nodes_.size() - 1);
     }
 
-    Result<std::uint32_t> value(std::size_t depth) {
+    std::uint32_t value(std::size_t depth) {
         if (at_ >= text_.size())
             return bad("the JSON body ends too early");
         const std::size_t start = at_;
         std::uint32_t index = 0;
         switch (text_[at_]) {
-        case '{': {
-            REDOUBT_TRY(index, object(depth));
+        case '{':
+            index = object(depth);
             break;
-        }
-        case '[': {
-            REDOUBT_TRY(index, array(depth));
+        case '[':
+            index = array(depth);
             break;
-        }
         case '"': {
-            REDOUBT_TRY(index, new_node(Type::String));
-            REDOUBT_TRY(const Token token, string());
+            index = new_node(Type::String);
+            Token token;
+            if (index == 0 || !string(token))
+                return 0;
             d_.nodes_[index].text_escaped = token.escaped;
             d_.nodes_[index].text_at = token.at;
             d_.nodes_[index].text_size = token.size;
             break;
         }
-        case 't': {
-            REDOUBT_TRY(index, literal("true", Type::True));
+        case 't':
+            index = literal("true", Type::True);
             break;
-        }
-        case 'f': {
-            REDOUBT_TRY(index, literal("false", Type::False));
+        case 'f':
+            index = literal("false", Type::False);
             break;
-        }
-        case 'n': {
-            REDOUBT_TRY(index, literal("null", Type::Null));
+        case 'n':
+            index = literal("null", Type::Null);
             break;
+        default:
+            index = number();
         }
-        default: {
-            REDOUBT_TRY(index, number());
-        }
-        }
+        if (index == 0)
+            return 0;
         d_.nodes_[index].raw_at = static_cast<std::uint32_t>(start);
         d_.nodes_[index].raw_size = static_cast<std::uint32_t>(at_ - start);
         return index;
     }
 
-    Result<std::uint32_t> literal(std::string_view word, Type type) {
+    std::uint32_t literal(std::string_view word, Type type) {
         if (text_.substr(at_, word.size()) != word)
             return bad("the body is not valid JSON");
-        REDOUBT_TRY(const std::uint32_t index, new_node(type));
         at_ += word.size();
-        return index;
+        return new_node(type);
     }
 
-    Result<std::uint32_t> number() {
-        REDOUBT_TRY(const std::uint32_t index, new_node(Type::Number));
+    std::uint32_t number() {
+        const std::uint32_t index = new_node(Type::Number);
+        if (index == 0)
+            return 0;
         const std::size_t start = at_;
         eat('-');
         if (!eat('0') && !digits())
@@ -176,7 +181,7 @@ class Document::Parser {
         }
         const std::string_view token = text_.substr(start, at_ - start);
         if (token.size() > kSafeDigits && !every_reader_reads(token))
-            return fail(Code::PrecisionLost, "the JSON has an integer beyond 2^53 that most readers round to "
+            return bad(Code::PrecisionLost, "the JSON has an integer beyond 2^53 that most readers round to "
                                              "another one; write it as a string");
         // "01", "1x" and the like end here, with a character that cannot follow a value.
         d_.nodes_[index].text_at = static_cast<std::uint32_t>(start);
@@ -191,7 +196,7 @@ class Document::Parser {
         return at_ > start;
     }
 
-    Result<Token> string() {
+    bool string(Token& out) {
         ++at_; // the quote
         const std::size_t start = at_;
         // Until the first escape the string is a view of the input.
@@ -199,44 +204,47 @@ class Document::Parser {
             at_ += plain_length(text_.substr(at_));
             if (at_ >= text_.size() || text_[at_] == '"' || text_[at_] == '\\')
                 break;
-            REDOUBT_CHECK(plain());
+            if (!plain())
+                return false;
         }
         if (at_ >= text_.size())
             return bad("a string in the JSON body is not closed");
         if (text_[at_] == '"') {
-            const Token token{false, static_cast<std::uint32_t>(start),
-                              static_cast<std::uint32_t>(at_ - start)};
+            out = {false, static_cast<std::uint32_t>(start), static_cast<std::uint32_t>(at_ - start)};
             ++at_;
-            return token;
+            return true;
         }
-        const std::size_t out = d_.unescaped_.size();
+        const std::size_t unescaped = d_.unescaped_.size();
         d_.unescaped_ += text_.substr(start, at_ - start);
         while (at_ < text_.size() && text_[at_] != '"') {
             if (text_[at_] == '\\') {
-                REDOUBT_CHECK(escape());
+                if (!escape())
+                    return false;
             } else {
                 const std::size_t from = at_;
-                REDOUBT_CHECK(plain());
+                if (!plain())
+                    return false;
                 d_.unescaped_ += text_.substr(from, at_ - from);
             }
         }
         if (!eat('"'))
             return bad("a string in the JSON body is not closed");
-        return Token{true, static_cast<std::uint32_t>(out),
-                     static_cast<std::uint32_t>(d_.unescaped_.size() - out)};
+        out = {true, static_cast<std::uint32_t>(unescaped),
+               static_cast<std::uint32_t>(d_.unescaped_.size() - unescaped)};
+        return true;
     }
 
-    Status plain() {
+    bool plain() {
         if (static_cast<std::uint8_t>(text_[at_]) < 0x20)
             return bad("a string in the JSON body has an unescaped control character");
         const std::size_t length = utf8_length(text_, at_);
         if (length == 0)
             return bad("a string in the JSON body is not valid UTF-8");
         at_ += length;
-        return {};
+        return true;
     }
 
-    Status escape() {
+    bool escape() {
         ++at_;
         if (at_ >= text_.size())
             return bad("a string in the JSON body is not closed");
@@ -246,54 +254,61 @@ class Document::Parser {
         case '\\':
         case '/':
             d_.unescaped_.push_back(c);
-            return {};
+            return true;
         case 'b':
             d_.unescaped_.push_back('\b');
-            return {};
+            return true;
         case 'f':
             d_.unescaped_.push_back('\f');
-            return {};
+            return true;
         case 'n':
             d_.unescaped_.push_back('\n');
-            return {};
+            return true;
         case 'r':
             d_.unescaped_.push_back('\r');
-            return {};
+            return true;
         case 't':
             d_.unescaped_.push_back('\t');
-            return {};
+            return true;
         case 'u':
             break;
         default:
             return bad("a string in the JSON body has an unknown escape");
         }
-        REDOUBT_TRY(std::uint32_t point, four_digits());
+        std::uint32_t point = 0;
+        if (!four_digits(point))
+            return false;
         if (point >= 0xdc00 && point <= 0xdfff)
             return bad("a string in the JSON body has a lone surrogate");
         if (point >= 0xd800 && point <= 0xdbff) {
             if (!eat('\\') || !eat('u'))
                 return bad("a string in the JSON body has a lone surrogate");
-            REDOUBT_TRY(const std::uint32_t low, four_digits());
+            std::uint32_t low = 0;
+            if (!four_digits(low))
+                return false;
             if (low < 0xdc00 || low > 0xdfff)
                 return bad("a string in the JSON body has a lone surrogate");
             point = 0x10000 + ((point - 0xd800) << 10) + (low - 0xdc00);
         }
         append_utf8(d_.unescaped_, point);
-        return {};
+        return true;
     }
 
-    Result<std::uint32_t> four_digits() {
+    bool four_digits(std::uint32_t& out) {
         std::uint8_t bytes[2];
         if (at_ + 4 > text_.size() || !from_hex_exact(text_.substr(at_, 4), bytes))
             return bad("a string in the JSON body has a malformed \\u escape");
         at_ += 4;
-        return static_cast<std::uint32_t>(bytes[0] << 8 | bytes[1]);
+        out = static_cast<std::uint32_t>(bytes[0] << 8 | bytes[1]);
+        return true;
     }
 
-    Result<std::uint32_t> array(std::size_t depth) {
+    std::uint32_t array(std::size_t depth) {
         if (depth >= limits_.depth)
-            return fail(Code::TooLarge, "the JSON body is nested too deeply");
-        REDOUBT_TRY(const std::uint32_t index, new_node(Type::Array));
+            return bad(Code::TooLarge, "the JSON body is nested too deeply");
+        const std::uint32_t index = new_node(Type::Array);
+        if (index == 0)
+            return 0;
         ++at_;
         skip_space();
         if (eat(']'))
@@ -301,7 +316,9 @@ class Document::Parser {
         std::uint32_t last = 0;
         for (;;) {
             skip_space();
-            REDOUBT_TRY(const std::uint32_t child, value(depth + 1));
+            const std::uint32_t child = value(depth + 1);
+            if (child == 0)
+                return 0;
             link(index, last, child);
             last = child;
             skip_space();
@@ -312,10 +329,12 @@ class Document::Parser {
         }
     }
 
-    Result<std::uint32_t> object(std::size_t depth) {
+    std::uint32_t object(std::size_t depth) {
         if (depth >= limits_.depth)
-            return fail(Code::TooLarge, "the JSON body is nested too deeply");
-        REDOUBT_TRY(const std::uint32_t index, new_node(Type::Object));
+            return bad(Code::TooLarge, "the JSON body is nested too deeply");
+        const std::uint32_t index = new_node(Type::Object);
+        if (index == 0)
+            return 0;
         ++at_;
         skip_space();
         if (eat('}'))
@@ -325,15 +344,21 @@ class Document::Parser {
             skip_space();
             if (at_ >= text_.size() || text_[at_] != '"')
                 return bad("the body is not valid JSON");
-            REDOUBT_TRY(const Token name, string());
+            Token name;
+            if (!string(name))
+                return 0;
             skip_space();
             if (!eat(':'))
                 return bad("the body is not valid JSON");
             skip_space();
-            REDOUBT_TRY(const std::uint32_t child, value(depth + 1));
-            d_.nodes_[child].name_escaped = name.escaped;
-            d_.nodes_[child].name_at = name.at;
-            d_.nodes_[child].name_size = name.size;
+            const std::uint32_t child = value(depth + 1);
+            if (child == 0)
+                return 0;
+            Node& named = d_.nodes_[child];
+            named.name_escaped = name.escaped;
+            named.name_at = name.at;
+            named.name_size = name.size;
+            named.name_prefix = prefix_of(token_text(name));
             link(index, last, child);
             last = child;
             skip_space();
@@ -342,8 +367,7 @@ class Document::Parser {
             if (!eat(','))
                 return bad("the body is not valid JSON");
         }
-        REDOUBT_CHECK(no_duplicates(index));
-        return index;
+        return no_duplicates(index) ? index : 0;
     }
 
     void link(std::uint32_t parent, std::uint32_t last, std::uint32_t child) noexcept {
@@ -359,13 +383,20 @@ class Document::Parser {
         return token_text({node.name_escaped, node.name_at, node.name_size});
     }
 
-    Status no_duplicates(std::uint32_t object_index) {
+    bool same_name(const Node& a, const Node& b) const noexcept {
+        return a.name_prefix == b.name_prefix && a.name_size == b.name_size &&
+               token_text({a.name_escaped, a.name_at, a.name_size}) ==
+                   token_text({b.name_escaped, b.name_at, b.name_size});
+    }
+
+    bool no_duplicates(std::uint32_t object_index) {
         const std::uint32_t first = d_.nodes_[object_index].first;
         bool duplicate = false;
         if (d_.nodes_[object_index].count <= kPairwiseNames) {
-            for (auto a = first; a != 0 && !duplicate; a = d_.nodes_[a].next)
-                for (auto b = d_.nodes_[a].next; b != 0 && !duplicate; b = d_.nodes_[b].next)
-                    duplicate = name_of(a) == name_of(b);
+            const Node* const nodes = d_.nodes_.data();
+            for (auto a = first; a != 0; a = nodes[a].next)
+                for (auto b = nodes[a].next; b != 0; b = nodes[b].next)
+                    duplicate |= same_name(nodes[a], nodes[b]);
         } else {
             d_.order_.clear();
             for (auto a = first; a != 0; a = d_.nodes_[a].next)
@@ -376,14 +407,15 @@ class Document::Parser {
                 duplicate = name_of(d_.order_[i - 1]) == name_of(d_.order_[i]);
         }
         if (duplicate)
-            return bad("an object in the JSON body names the same member twice");
-        return {};
+            return bad("an object in the JSON body names the same member twice") != 0;
+        return true;
     }
 
     Document& d_;
     std::string_view text_;
     const Limits& limits_;
     std::size_t at_ = 0;
+    std::optional<Error> error_;
 };
 
 Result<Value> Document::parse(std::string_view text, const Limits& limits) {
@@ -393,14 +425,10 @@ Result<Value> Document::parse(std::string_view text, const Limits& limits) {
     nodes_.clear();
     unescaped_.clear();
     // Index 0 means "none" in links, so the root is index 1.
-    nodes_.push_back({Type::Null, false, false, 0, 0, 0, 0, 0, 0, 0, 0, 0});
+    nodes_.push_back({Type::Null, false, false, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0});
     Parser parser(*this, limits);
     REDOUBT_TRY(const std::uint32_t root, parser.run());
     return Value(this, root);
-}
-
-Type Value::type() const noexcept {
-    return document_->nodes_[index_].type;
 }
 
 std::string_view Value::text() const noexcept {
@@ -438,34 +466,6 @@ std::optional<std::uint64_t> Value::u64() const noexcept {
             return std::nullopt;
     }
     return value;
-}
-
-std::size_t Value::size() const noexcept {
-    return document_->nodes_[index_].count;
-}
-
-std::optional<Value> Value::get(std::string_view wanted) const noexcept {
-    if (!is_object())
-        return std::nullopt;
-    // By hand, since readers ask for each member that there may be: names of another length are passed over.
-    const auto& nodes = document_->nodes_;
-    for (std::uint32_t i = nodes[index_].first; i != 0; i = nodes[i].next)
-        if (nodes[i].name_size == wanted.size() && Value(document_, i).name() == wanted)
-            return Value(document_, i);
-    return std::nullopt;
-}
-
-Value::Iterator Value::begin() const noexcept {
-    return Iterator(document_, document_->nodes_[index_].first);
-}
-
-Value::Iterator Value::end() const noexcept {
-    return Iterator(document_, 0);
-}
-
-Value::Iterator& Value::Iterator::operator++() noexcept {
-    index_ = document_->nodes_[index_].next;
-    return *this;
 }
 
 Status check_members(const Value& object, std::initializer_list<std::string_view> allowed) {

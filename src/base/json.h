@@ -13,6 +13,8 @@
 #include "base/result.h"
 
 #include <cstdint>
+#include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -100,14 +102,58 @@ class Document {
         std::uint32_t name_at, name_size;
         std::uint32_t text_at, text_size; // string content or number token
         std::uint32_t raw_at, raw_size;
+        std::uint64_t name_prefix; // prefix_of(name)
     };
     class Parser;
+
+    // The first eight characters, with zeros behind fewer: most names are told apart by it.
+    static std::uint64_t prefix_of(std::string_view name) noexcept {
+        std::uint64_t out = 0;
+        if (name.size() >= sizeof out)
+            std::memcpy(&out, name.data(), sizeof out);
+        else
+            std::memcpy(&out, name.data(), name.size());
+        return out;
+    }
 
     std::string_view text_;
     std::vector<Node> nodes_;
     std::string unescaped_;
     std::vector<std::uint32_t> order_; // scratch for the duplicate check
 };
+
+inline Type Value::type() const noexcept {
+    return document_->nodes_[index_].type;
+}
+
+inline std::size_t Value::size() const noexcept {
+    return document_->nodes_[index_].count;
+}
+
+inline std::optional<Value> Value::get(std::string_view wanted) const noexcept {
+    const auto& nodes = document_->nodes_;
+    if (nodes[index_].type != Type::Object)
+        return std::nullopt;
+    const std::uint64_t prefix = Document::prefix_of(wanted);
+    for (std::uint32_t i = nodes[index_].first; i != 0; i = nodes[i].next)
+        if (nodes[i].name_prefix == prefix && nodes[i].name_size == wanted.size() &&
+            (wanted.size() <= sizeof prefix || Value(document_, i).name() == wanted))
+            return Value(document_, i);
+    return std::nullopt;
+}
+
+inline Value::Iterator Value::begin() const noexcept {
+    return Iterator(document_, document_->nodes_[index_].first);
+}
+
+inline Value::Iterator Value::end() const noexcept {
+    return Iterator(document_, 0);
+}
+
+inline Value::Iterator& Value::Iterator::operator++() noexcept {
+    index_ = document_->nodes_[index_].next;
+    return *this;
+}
 
 // Refuses members other than those allowed: `check_members(v, {"to", "value"})`. Error: UnknownField (with
 // the fixed text), or InvalidField when v is no object.

@@ -27,13 +27,24 @@ inline std::size_t plain_length(std::string_view text) noexcept {
     constexpr auto is = [below](std::uint64_t eight, std::uint64_t byte) {
         return below(eight ^ byte * kEach, 1);
     };
+    constexpr auto others = [below, is](std::uint64_t eight) {
+        return (eight & kTop) | below(eight, 0x20) | is(eight, '"') | is(eight, '\\') | is(eight, 0x7f);
+    };
+    const auto first = [](std::uint64_t found) { return static_cast<std::size_t>(std::countr_zero(found)) / 8; };
     std::size_t at = 0;
-    for (std::uint64_t eight = 0; at + sizeof eight <= text.size(); at += sizeof eight) {
+    std::uint64_t eight = 0;
+    for (; at + sizeof eight <= text.size(); at += sizeof eight) {
         std::memcpy(&eight, text.data() + at, sizeof eight);
-        const std::uint64_t others =
-            (eight & kTop) | below(eight, 0x20) | is(eight, '"') | is(eight, '\\') | is(eight, 0x7f);
-        if (others != 0)
-            return at + static_cast<std::size_t>(std::countr_zero(others)) / 8;
+        if (const std::uint64_t found = others(eight); found != 0)
+            return at + first(found);
+    }
+    if (at == text.size())
+        return at;
+    if (text.size() >= sizeof eight) { // the last eight: those before `at` are plain
+        at = text.size() - sizeof eight;
+        std::memcpy(&eight, text.data() + at, sizeof eight);
+        const std::uint64_t found = others(eight);
+        return found == 0 ? text.size() : at + first(found);
     }
     while (at < text.size() && is_plain(text[at]))
         ++at;

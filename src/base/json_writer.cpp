@@ -5,8 +5,30 @@
 #include "base/utf8.h"
 
 #include <algorithm>
+#include <cstring>
+#include <utility>
 
 namespace redoubt::json {
+
+namespace {
+
+// Appends so many characters, which `write` writes: without zeros first, as resize() would.
+template<class Write>
+void append_room(std::string& out, std::size_t size, Write&& write) {
+    const std::size_t before = out.size();
+    const auto fill = [&](char* data, std::size_t whole) noexcept {
+        write(data + before);
+        return whole;
+    };
+    if (before + size <= out.capacity())
+        out.resize_and_overwrite(before + size, fill);
+    else {
+        out.reserve(std::max(before + size, 2 * out.capacity()));
+        out.resize_and_overwrite(before + size, fill);
+    }
+}
+
+} // namespace
 
 void Writer::separate() {
     if (!first_)
@@ -55,10 +77,14 @@ Writer& Writer::string(std::string_view value) {
 }
 
 Writer& Writer::hex(ByteView bytes) {
-    separate();
-    out_ += "\"0x";
-    append_hex(out_, bytes);
-    out_.push_back('"');
+    const bool comma = !std::exchange(first_, false);
+    append_room(out_, comma + 4 + 2 * bytes.size(), [&](char* room) {
+        if (comma)
+            *room++ = ',';
+        std::memcpy(room, "\"0x", 3);
+        write_hex(bytes, room + 3);
+        room[3 + 2 * bytes.size()] = '"';
+    });
     return *this;
 }
 
@@ -95,9 +121,10 @@ Writer& Writer::raw(std::string_view json) {
 void append_escaped(std::string& out, std::string_view text) {
     static constexpr char kHex[] = "0123456789abcdef";
     const std::size_t plain = plain_length(text);
-    const std::size_t before = out.size();
-    out.resize(before + plain + 2, '"');
-    text.copy(out.data() + before + 1, plain);
+    append_room(out, plain + 2, [&](char* room) {
+        room[0] = room[plain + 1] = '"';
+        std::memcpy(room + 1, text.data(), plain);
+    });
     if (plain == text.size())
         return;
     out.pop_back();

@@ -16,7 +16,7 @@ constexpr std::uint8_t kMagic = 0x05; // EIP-7702, MAGIC
 constexpr Dialect kDialect = Dialect::JsonRpc;
 
 Status read_fields(const json::Value& object, Authorization& out) {
-    REDOUBT_TRY(out.chain_id, need_u256(object, "chainId", kDialect, "an authorization needs chainId",
+    REDOUBT_TRY(out.chain_id, need_u256(member(object, "chainId"), kDialect, "an authorization needs chainId",
                                         "an authorization's chainId must be an integer below 2^256"));
     const auto address = member(object, "address");
     if (!address)
@@ -24,7 +24,7 @@ Status read_fields(const json::Value& object, Authorization& out) {
     if (!address->is_string())
         return fail(Code::InvalidField, "an authorization's address must be an address");
     REDOUBT_TRY(out.address, parse_address(address->text()));
-    REDOUBT_TRY(out.nonce, need_u64(object, "nonce", kDialect, "an authorization needs nonce",
+    REDOUBT_TRY(out.nonce, need_u64(member(object, "nonce"), kDialect, "an authorization needs nonce",
                                     "an authorization's nonce must be an integer below 2^64 - 1"));
     return validate(out);
 }

@@ -74,8 +74,8 @@ std::optional<Decimal> parse_decimal(std::string_view text) {
     return out;
 }
 
-Result<Uint256> read_ether(const json::Value& object) {
-    const auto found = member(object, "value");
+Result<Uint256> read_ether(const Members& members) {
+    const auto found = members[Member::Value];
     if (!found)
         return fail(Code::MissingField, "the transaction needs value, in ETH");
     const auto decimal =
@@ -99,19 +99,14 @@ Result<Uint256> read_ether(const json::Value& object) {
 } // namespace
 
 Result<ParsedTransaction> transaction_from_reference_json(const json::Value& object) {
+    const Members members(object);
     ParsedTransaction out;
     Transaction& t = out.transaction;
-    REDOUBT_CHECK(read_common(object, kDialect,
-                              {"type", "chainId", "nonce", "gas", "gasPrice", "maxFeePerGas",
-                               "maxPriorityFeePerGas", "to", "value", "data", "accessList", "from",
-                               // Null only: of types that this dialect does not have.
-                               "maxFeePerBlobGas", "blobVersionedHashes", "blobs", "commitments", "proofs",
-                               "sidecars", "authorizationList"},
-                              out));
-    REDOUBT_TRY(t.gas, need_u64(object, "gas", kDialect, "the transaction needs gas",
+    REDOUBT_CHECK(read_common(members, kDialect, out));
+    REDOUBT_TRY(t.gas, need_u64(members[Member::Gas], kDialect, "the transaction needs gas",
                                 "gas must be an integer below 2^64"));
-    REDOUBT_TRY(t.value, read_ether(object));
-    if (const auto data = member(object, "data")) {
+    REDOUBT_TRY(t.value, read_ether(members));
+    if (const auto data = members[Member::Data]) {
         REDOUBT_TRY(t.data, data_bytes(*data, kDialect));
     }
     REDOUBT_CHECK(validate(t));

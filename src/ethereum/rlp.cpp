@@ -14,16 +14,19 @@ constexpr std::uint8_t kList = 0xc0;
 constexpr std::size_t kMostShort = 55;
 
 ByteView without_leading_zeros(ByteView bytes) noexcept {
-    while (!bytes.empty() && bytes[0] == 0)
-        bytes = bytes.subspan(1);
-    return bytes;
+    std::size_t zeros = 0;
+    while (zeros < bytes.size() && bytes[zeros] == 0)
+        ++zeros;
+    return bytes.subspan(zeros);
 }
 
-std::size_t bytes_of(std::size_t value) noexcept {
-    std::size_t n = 0;
-    for (; value != 0; value >>= 8)
-        ++n;
-    return n;
+std::size_t bytes_of(std::uint64_t value) noexcept {
+    return (static_cast<std::size_t>(std::bit_width(value)) + 7) / 8;
+}
+
+// Bytes of the integer's string in all.
+std::size_t size_of(std::uint64_t value) noexcept {
+    return value < kString ? 1 : 1 + bytes_of(value);
 }
 
 ByteArray<8> big_endian(std::uint64_t value) noexcept {
@@ -119,7 +122,17 @@ void Writer::integer(ByteView bytes) {
 }
 
 void Writer::integer(std::uint64_t value) {
-    integer(big_endian(value));
+    if (value != 0 && value < kString)
+        return out_.push_back(static_cast<std::uint8_t>(value));
+    const std::size_t size = bytes_of(value);
+    out_.push_back(static_cast<std::uint8_t>(kString + size));
+    append(out_, ByteView(big_endian(value)).last(size));
+}
+
+void Writer::integer(const Uint256& value) {
+    if (value.fits_u64())
+        return integer(value.limbs[0]);
+    integer(ByteView(to_big_endian(value)));
 }
 
 void Sizer::string(ByteView bytes) noexcept {
@@ -132,7 +145,13 @@ void Sizer::integer(ByteView bytes) noexcept {
 }
 
 void Sizer::integer(std::uint64_t value) noexcept {
-    integer(big_endian(value));
+    size_ += size_of(value);
+}
+
+void Sizer::integer(const Uint256& value) noexcept {
+    if (value.fits_u64())
+        return integer(value.limbs[0]);
+    integer(ByteView(to_big_endian(value)));
 }
 
 } // namespace redoubt::ethereum::rlp

@@ -59,7 +59,7 @@ class Writer {
     void string(ByteView bytes);
     void integer(ByteView big_endian); // of any length; leading zeros are left out
     void integer(std::uint64_t value);
-    void integer(const Uint256& value) { integer(to_big_endian(value)); }
+    void integer(const Uint256& value);
     void list(std::size_t payload) { prefix(0xc0, payload); }
 
   private:
@@ -72,7 +72,7 @@ class Sizer {
     void string(ByteView bytes) noexcept;
     void integer(ByteView big_endian) noexcept;
     void integer(std::uint64_t value) noexcept;
-    void integer(const Uint256& value) noexcept { integer(to_big_endian(value)); }
+    void integer(const Uint256& value) noexcept;
     void list(std::size_t payload) noexcept { size_ += size_of_list(payload) - payload; }
 
     std::size_t size() const noexcept { return size_; }

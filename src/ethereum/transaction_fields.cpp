@@ -8,28 +8,38 @@ namespace redoubt::ethereum {
 
 namespace {
 
-// Members of types 3 and 4 (EIP-4844, EIP-7702), which the reference dialect does not have.
-constexpr std::string_view kOfLaterTypes[] = {"maxFeePerBlobGas", "blobVersionedHashes", "authorizationList"};
-constexpr std::string_view kSidecar[] = {"blobs", "commitments", "proofs", "sidecars"};
+constexpr std::array<std::string_view, kMembers> kNames = {
+    "type", "chainId", "nonce", "gas", "gasLimit", "gasPrice", "maxFeePerGas", "maxPriorityFeePerGas", "to", "value", "data", "input", "accessList", "from", "maxFeePerBlobGas", "blobVersionedHashes", "authorizationList", "blobs", "commitments", "proofs", "sidecars"};
 
-bool has_any(const json::Value& object, std::span<const std::string_view> names) noexcept {
-    return std::any_of(names.begin(), names.end(),
-                       [&](std::string_view name) { return member(object, name).has_value(); });
+constexpr std::uint32_t bit(Member member) noexcept {
+    return 1u << static_cast<unsigned>(member);
+}
+constexpr std::uint32_t kOfJsonRpc = (1u << kMembers) - 1;
+// The sample has no other names for gas and data.
+constexpr std::uint32_t kOfReference = kOfJsonRpc & ~(bit(Member::GasLimit) | bit(Member::Input));
+
+// Members of types 3 and 4 (EIP-4844, EIP-7702), which the reference dialect does not have.
+constexpr Member kOfLaterTypes[] = {Member::MaxFeePerBlobGas, Member::BlobVersionedHashes,
+                                    Member::AuthorizationList};
+constexpr Member kSidecar[] = {Member::Blobs, Member::Commitments, Member::Proofs, Member::Sidecars};
+
+bool has_any(const Members& members, std::span<const Member> names) noexcept {
+    return std::ranges::any_of(names, [&](Member name) { return members[name].has_value(); });
 }
 
-Status check_types(const json::Value& object, Dialect dialect) {
-    if (dialect == Dialect::Reference && (has_any(object, kOfLaterTypes) || has_any(object, kSidecar)))
+Status check_types(const Members& members, Dialect dialect) {
+    if (dialect == Dialect::Reference && (has_any(members, kOfLaterTypes) || has_any(members, kSidecar)))
         return fail(Code::UnsupportedType,
                     "this route knows no blob and set-code transactions; use /v1/keys");
-    if (has_any(object, kSidecar))
+    if (has_any(members, kSidecar))
         return fail(Code::UnknownField,
                     "blobs are not signed: give blobVersionedHashes, and blobs, commitments and proofs in a "
                     "member sidecar beside the transaction");
     return {};
 }
 
-Result<std::optional<TransactionType>> declared_type(const json::Value& object, Dialect dialect) {
-    const auto declared = member(object, "type");
+Result<std::optional<TransactionType>> declared_type(const Members& members, Dialect dialect) {
+    const auto declared = members[Member::Type];
     if (!declared)
         return std::nullopt;
     const auto number = integer(*declared, dialect);
@@ -44,12 +54,12 @@ Result<std::optional<TransactionType>> declared_type(const json::Value& object, 
 
 // The declared type, or what the members say: gasPrice is legacy, or EIP-2930 where an access list is given;
 // maxFee… is EIP-1559, or EIP-4844 or EIP-7702 where members of theirs are given.
-Result<TransactionType> decide_type(const json::Value& object, std::optional<TransactionType> declared) {
-    const bool priced = member(object, "gasPrice").has_value();
-    const bool dynamic = member(object, "maxFeePerGas") || member(object, "maxPriorityFeePerGas");
-    const bool listed = member(object, "accessList").has_value();
-    const bool blob = member(object, "maxFeePerBlobGas") || member(object, "blobVersionedHashes");
-    const bool set_code = member(object, "authorizationList").has_value();
+Result<TransactionType> decide_type(const Members& members, std::optional<TransactionType> declared) {
+    const bool priced = members[Member::GasPrice].has_value();
+    const bool dynamic = members[Member::MaxFeePerGas] || members[Member::MaxPriorityFeePerGas];
+    const bool listed = members[Member::AccessList].has_value();
+    const bool blob = members[Member::MaxFeePerBlobGas] || members[Member::BlobVersionedHashes];
+    const bool set_code = members[Member::AuthorizationList].has_value();
     if (declared) {
         if (*declared >= TransactionType::DynamicFee ? priced : dynamic)
             return fail(
@@ -85,24 +95,24 @@ Result<TransactionType> decide_type(const json::Value& object, std::optional<Tra
     return listed ? TransactionType::AccessList : TransactionType::Legacy;
 }
 
-Status read_fees(const json::Value& object, Dialect dialect, Transaction& out) {
+Status read_fees(const Members& members, Dialect dialect, Transaction& out) {
     if (out.type < TransactionType::DynamicFee) {
-        REDOUBT_TRY(out.gas_price, need_u256(object, "gasPrice", dialect, "the transaction needs gasPrice",
+        REDOUBT_TRY(out.gas_price, need_u256(members[Member::GasPrice], dialect, "the transaction needs gasPrice",
                                              "gasPrice must be an integer below 2^256, in wei"));
         return {};
     }
     REDOUBT_TRY(out.max_fee_per_gas,
-                need_u256(object, "maxFeePerGas", dialect, "the transaction needs maxFeePerGas",
+                need_u256(members[Member::MaxFeePerGas], dialect, "the transaction needs maxFeePerGas",
                           "maxFeePerGas must be an integer below 2^256, in wei"));
     REDOUBT_TRY(out.max_priority_fee_per_gas,
-                need_u256(object, "maxPriorityFeePerGas", dialect,
+                need_u256(members[Member::MaxPriorityFeePerGas], dialect,
                           "the transaction needs maxPriorityFeePerGas",
                           "maxPriorityFeePerGas must be an integer below 2^256, in wei"));
     return {};
 }
 
-Status read_chain_id(const json::Value& object, Dialect dialect, Transaction& out) {
-    const auto found = object.get("chainId");
+Status read_chain_id(const Members& members, Dialect dialect, Transaction& out) {
+    const auto found = members.given(Member::ChainId);
     if (found && !found->is_null()) {
         out.chain_id = integer(*found, dialect);
         if (!out.chain_id)
@@ -155,9 +165,9 @@ Result<std::vector<AccessListEntry>> read_access_list(const json::Value& value, 
     return out;
 }
 
-Result<std::optional<Address>> read_address(const json::Value& object, std::string_view name,
+Result<std::optional<Address>> read_address(const Members& members, Member name,
                                             bool empty_is_absent, FixedText invalid) {
-    const auto found = member(object, name);
+    const auto found = members[name];
     if (!found || (empty_is_absent && found->is_string() && found->text().empty()))
         return std::nullopt;
     if (!found->is_string())
@@ -167,6 +177,27 @@ Result<std::optional<Address>> read_address(const json::Value& object, std::stri
 }
 
 } // namespace
+
+Members::Members(const json::Value& object) noexcept : of_object_(object.is_object()) {
+    if (!of_object_)
+        return;
+    for (const json::Value member : object) {
+        const std::string_view name = member.name();
+        const auto found = std::ranges::find(kNames, name);
+        if (found == kNames.end()) {
+            unknown_ = true;
+            continue;
+        }
+        const auto at = static_cast<std::size_t>(found - kNames.begin());
+        given_ |= 1u << at;
+        values_[at] = member;
+    }
+}
+
+std::optional<json::Value> Members::operator[](Member member) const noexcept {
+    const auto found = given(member);
+    return found && found->is_null() ? std::nullopt : found;
+}
 
 std::optional<json::Value> member(const json::Value& object, std::string_view name) noexcept {
     auto found = object.get(name);
@@ -186,9 +217,8 @@ std::optional<Uint256> integer(const json::Value& value, Dialect dialect) noexce
     return dialect == Dialect::JsonRpc ? from_decimal(text) : std::nullopt;
 }
 
-Result<Uint256> need_u256(const json::Value& object, std::string_view name, Dialect dialect,
-                          FixedText missing, FixedText invalid) {
-    const auto found = member(object, name);
+Result<Uint256> need_u256(const std::optional<json::Value>& found, Dialect dialect, FixedText missing,
+                          FixedText invalid) {
     if (!found)
         return fail(Code::MissingField, missing);
     const auto number = integer(*found, dialect);
@@ -197,9 +227,9 @@ Result<Uint256> need_u256(const json::Value& object, std::string_view name, Dial
     return *number;
 }
 
-Result<std::uint64_t> need_u64(const json::Value& object, std::string_view name, Dialect dialect,
-                               FixedText missing, FixedText invalid) {
-    REDOUBT_TRY(const Uint256 number, need_u256(object, name, dialect, missing, invalid));
+Result<std::uint64_t> need_u64(const std::optional<json::Value>& found, Dialect dialect, FixedText missing,
+                               FixedText invalid) {
+    REDOUBT_TRY(const Uint256 number, need_u256(found, dialect, missing, invalid));
     if (!number.fits_u64())
         return fail(Code::InvalidField, invalid);
     return number.limbs[0];
@@ -216,24 +246,25 @@ Result<Bytes> data_bytes(const json::Value& value, Dialect dialect) {
     return fail(Code::InvalidField, "data must be 0x and an even number of hexadecimal digits");
 }
 
-Status read_common(const json::Value& object, Dialect dialect,
-                   std::initializer_list<std::string_view> allowed, ParsedTransaction& out) {
-    if (!object.is_object())
+Status read_common(const Members& members, Dialect dialect, ParsedTransaction& out) {
+    if (!members.of_object())
         return fail(Code::InvalidField, "the transaction must be a JSON object");
     // First of all, so that a transaction of another type is called that and not full of unknown members.
-    REDOUBT_CHECK(check_types(object, dialect));
-    REDOUBT_TRY(const auto declared, declared_type(object, dialect));
-    REDOUBT_CHECK(json::check_members(object, allowed));
+    REDOUBT_CHECK(check_types(members, dialect));
+    REDOUBT_TRY(const auto declared, declared_type(members, dialect));
+    if (!members.within(dialect == Dialect::JsonRpc ? kOfJsonRpc : kOfReference))
+        return fail(Code::UnknownField,
+                    "the object has a member that this operation does not know; remove it");
     Transaction& t = out.transaction;
-    REDOUBT_TRY(t.type, decide_type(object, declared));
-    REDOUBT_CHECK(read_fees(object, dialect, t));
-    REDOUBT_CHECK(read_chain_id(object, dialect, t));
-    REDOUBT_TRY(t.nonce, need_u64(object, "nonce", dialect, "the transaction needs nonce",
+    REDOUBT_TRY(t.type, decide_type(members, declared));
+    REDOUBT_CHECK(read_fees(members, dialect, t));
+    REDOUBT_CHECK(read_chain_id(members, dialect, t));
+    REDOUBT_TRY(t.nonce, need_u64(members[Member::Nonce], dialect, "the transaction needs nonce",
                                   "nonce must be an integer below 2^64 - 1"));
-    REDOUBT_TRY(t.to, read_address(object, "to", dialect == Dialect::Reference,
+    REDOUBT_TRY(t.to, read_address(members, Member::To, dialect == Dialect::Reference,
                                    "to must be an address, or absent to create a contract"));
-    REDOUBT_TRY(out.from, read_address(object, "from", false, "from must be an address"));
-    if (const auto list = member(object, "accessList")) {
+    REDOUBT_TRY(out.from, read_address(members, Member::From, false, "from must be an address"));
+    if (const auto list = members[Member::AccessList]) {
         REDOUBT_TRY(t.access_list, read_access_list(*list, dialect));
     }
     return {};

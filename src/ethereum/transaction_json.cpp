@@ -9,13 +9,13 @@ namespace {
 
 constexpr Dialect kDialect = Dialect::JsonRpc;
 
-Result<std::uint64_t> read_gas(const json::Value& object) {
-    const bool both = member(object, "gas") && member(object, "gasLimit");
+Result<std::uint64_t> read_gas(const Members& members) {
+    const bool both = members[Member::Gas] && members[Member::GasLimit];
     REDOUBT_TRY(const std::uint64_t gas,
-                need_u64(object, member(object, "gasLimit") ? "gasLimit" : "gas", kDialect,
+                need_u64(members[members[Member::GasLimit] ? Member::GasLimit : Member::Gas], kDialect,
                          "the transaction needs gas", "gas must be an integer below 2^64"));
     if (both) {
-        REDOUBT_TRY(const std::uint64_t other, need_u64(object, "gas", kDialect, "the transaction needs gas",
+        REDOUBT_TRY(const std::uint64_t other, need_u64(members[Member::Gas], kDialect, "the transaction needs gas",
                                                         "gas must be an integer below 2^64"));
         if (other != gas)
             return fail(Code::AmbiguousField, "gas and gasLimit differ; give one");
@@ -23,9 +23,9 @@ Result<std::uint64_t> read_gas(const json::Value& object) {
     return gas;
 }
 
-Result<Bytes> read_data(const json::Value& object) {
-    const auto data = member(object, "data");
-    const auto input = member(object, "input");
+Result<Bytes> read_data(const Members& members) {
+    const auto data = members[Member::Data];
+    const auto input = members[Member::Input];
     if (!data && !input)
         return Bytes();
     REDOUBT_TRY(Bytes bytes, data_bytes(data ? *data : *input, kDialect));
@@ -37,11 +37,11 @@ Result<Bytes> read_data(const json::Value& object) {
     return bytes;
 }
 
-Status read_blob_members(const json::Value& object, Transaction& out) {
+Status read_blob_members(const Members& members, Transaction& out) {
     REDOUBT_TRY(out.max_fee_per_blob_gas,
-                need_u256(object, "maxFeePerBlobGas", kDialect, "a blob transaction needs maxFeePerBlobGas",
+                need_u256(members[Member::MaxFeePerBlobGas], kDialect, "a blob transaction needs maxFeePerBlobGas",
                           "maxFeePerBlobGas must be an integer below 2^256, in wei"));
-    const auto hashes = member(object, "blobVersionedHashes");
+    const auto hashes = members[Member::BlobVersionedHashes];
     if (!hashes)
         return fail(Code::MissingField, "a blob transaction needs blobVersionedHashes");
     if (!hashes->is_array())
@@ -56,8 +56,8 @@ Status read_blob_members(const json::Value& object, Transaction& out) {
     return {};
 }
 
-Status read_authorization_list(const json::Value& object, Transaction& out) {
-    const auto list = member(object, "authorizationList");
+Status read_authorization_list(const Members& members, Transaction& out) {
+    const auto list = members[Member::AuthorizationList];
     if (!list)
         return fail(Code::MissingField, "a set-code transaction needs authorizationList");
     if (!list->is_array())
@@ -72,25 +72,20 @@ Status read_authorization_list(const json::Value& object, Transaction& out) {
 } // namespace
 
 Result<ParsedTransaction> transaction_from_json(const json::Value& object) {
+    const Members members(object);
     ParsedTransaction out;
     Transaction& t = out.transaction;
-    REDOUBT_CHECK(read_common(object, kDialect,
-                              {"type", "chainId", "nonce", "gas", "gasLimit", "gasPrice", "maxFeePerGas",
-                               "maxPriorityFeePerGas", "to", "value", "data", "input", "accessList", "from",
-                               "maxFeePerBlobGas", "blobVersionedHashes", "authorizationList",
-                               // Null only.
-                               "blobs", "commitments", "proofs", "sidecars"},
-                              out));
-    REDOUBT_TRY(t.gas, read_gas(object));
-    REDOUBT_TRY(t.data, read_data(object));
-    if (member(object, "value")) {
-        REDOUBT_TRY(t.value, need_u256(object, "value", kDialect, "the transaction needs value",
+    REDOUBT_CHECK(read_common(members, kDialect, out));
+    REDOUBT_TRY(t.gas, read_gas(members));
+    REDOUBT_TRY(t.data, read_data(members));
+    if (members[Member::Value]) {
+        REDOUBT_TRY(t.value, need_u256(members[Member::Value], kDialect, "the transaction needs value",
                                        "value must be an integer below 2^256, in wei"));
     }
     if (t.type == TransactionType::Blob)
-        REDOUBT_CHECK(read_blob_members(object, t));
+        REDOUBT_CHECK(read_blob_members(members, t));
     if (t.type == TransactionType::SetCode)
-        REDOUBT_CHECK(read_authorization_list(object, t));
+        REDOUBT_CHECK(read_authorization_list(members, t));
     if (!t.to && t.data.empty() && t.type < TransactionType::Blob)
         return fail(Code::MissingField,
                     "the transaction needs to, or data with the init code of a contract to create");

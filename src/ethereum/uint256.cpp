@@ -11,7 +11,6 @@ namespace {
 
 __extension__ typedef unsigned __int128 Uint128;
 
-constexpr char kHexDigits[] = "0123456789abcdef";
 constexpr std::uint64_t kTenTo19 = 10'000'000'000'000'000'000u; // the largest power of ten in a limb
 constexpr std::size_t kDigitsPerChunk = 19;
 constexpr std::size_t kMostDecimalDigits = 78; // of 2^256 − 1
@@ -39,14 +38,6 @@ std::uint64_t divide(Uint256& value, std::uint64_t divisor) noexcept {
 }
 
 } // namespace
-
-bool Uint256::is_zero() const noexcept {
-    return (limbs[0] | limbs[1] | limbs[2] | limbs[3]) == 0;
-}
-
-bool Uint256::fits_u64() const noexcept {
-    return (limbs[1] | limbs[2] | limbs[3]) == 0;
-}
 
 std::strong_ordering Uint256::operator<=>(const Uint256& other) const noexcept {
     for (std::size_t i = limbs.size(); i-- > 0;)
@@ -140,12 +131,17 @@ std::string to_quantity(const Uint256& value) {
     std::size_t top = value.limbs.size() - 1;
     while (top > 0 && value.limbs[top] == 0)
         --top;
-    const auto bits = static_cast<std::size_t>(std::bit_width(value.limbs[top]));
-    const std::size_t digits = std::max<std::size_t>(16 * top + (bits + 3) / 4, 1);
-    std::string out(2 + digits, 'x');
-    out[0] = '0';
-    for (std::size_t i = 0; i < digits; ++i)
-        out[out.size() - 1 - i] = kHexDigits[value.limbs[i / 16] >> (4 * (i % 16)) & 15];
+    char text[64];
+    for (std::size_t i = 0; i <= top; ++i) {
+        const auto bytes = std::bit_cast<ByteArray<8>>(std::byteswap(value.limbs[i]));
+        write_hex(bytes, text + 16 * (top - i));
+    }
+    const std::size_t zeros =
+        std::min<std::size_t>(static_cast<std::size_t>(std::countl_zero(value.limbs[top])) / 4, 15);
+    std::string out;
+    out.reserve(2 + 16 * (top + 1) - zeros);
+    out += "0x";
+    out.append(text + zeros, 16 * (top + 1) - zeros);
     return out;
 }
 

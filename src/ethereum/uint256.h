@@ -14,8 +14,8 @@ struct Uint256 {
 
     constexpr Uint256() = default;
     constexpr Uint256(std::uint64_t value) noexcept : limbs{value, 0, 0, 0} {} // NOLINT: an integer is one
-    bool is_zero() const noexcept;
-    bool fits_u64() const noexcept;
+    bool is_zero() const noexcept { return (limbs[0] | limbs[1] | limbs[2] | limbs[3]) == 0; }
+    bool fits_u64() const noexcept { return (limbs[1] | limbs[2] | limbs[3]) == 0; }
     bool operator==(const Uint256&) const = default;
     std::strong_ordering operator<=>(const Uint256& other) const noexcept;
 };
