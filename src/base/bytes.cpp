@@ -209,4 +209,8 @@ bool equal_constant_time(ByteView a, ByteView b) noexcept {
            (a.empty() || declassified(CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0));
 }
 
+void append(Bytes& out, ByteView bytes) {
+    out.insert(out.end(), bytes.begin(), bytes.end());
+}
+
 } // namespace redoubt

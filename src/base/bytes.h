@@ -51,9 +51,7 @@ std::optional<Bytes> from_base64(std::string_view text);
 // Constant-time in the contents; lengths and the answer are public.
 bool equal_constant_time(ByteView a, ByteView b) noexcept;
 
-inline void append(Bytes& out, ByteView bytes) {
-    out.insert(out.end(), bytes.begin(), bytes.end());
-}
+void append(Bytes& out, ByteView bytes);
 
 template<std::size_t N>
 std::optional<ByteArray<N>> to_array(ByteView bytes) noexcept {
