@@ -12,7 +12,7 @@ const Route* route_of(Call& call) noexcept {
 }
 
 Call call_for(const Call& first, std::string method, std::string path, std::string json,
-              std::function<void(net::HttpResponse)> respond) {
+              Respond respond) {
     Call call;
     call.request.method = std::move(method);
     const auto mark = path.find('?');
@@ -29,7 +29,7 @@ Call call_for(const Call& first, std::string method, std::string path, std::stri
     call.request_id = first.request_id;
     call.trace_parent = first.trace_parent;
     call.respond = std::move(respond);
-    call.gone = first.gone;
+    call.from = first.from;
     return call;
 }
 

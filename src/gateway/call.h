@@ -5,6 +5,7 @@
 
 #include "net/http.h"
 
+#include <concepts>
 #include <functional>
 #include <memory>
 #include <string>
@@ -22,18 +23,48 @@ struct Caller {
     std::shared_ptr<Admission> admission{}; // what he has in work; nullptr: he is not held to a limit
 };
 
+// Where an answer goes. One object for that and for who waits, so that a call costs one of them.
+class Answerer {
+  public:
+    virtual ~Answerer() = default;
+    virtual void answer(net::HttpResponse response) = 0;
+    // The client has gone: nobody will read the answer.
+    virtual bool gone() const { return false; }
+};
+
+// Calls an Answerer, or a function of an answer. Copies call the same one.
+class Respond {
+  public:
+    Respond() = default;
+    Respond(std::shared_ptr<Answerer> to) noexcept : to_(std::move(to)) {} // NOLINT: it is one
+    template<class Function>
+        requires std::invocable<Function&, net::HttpResponse>
+    Respond(Function function) // NOLINT: as std::function
+        : to_(std::make_shared<Calling<Function>>(std::move(function))) {}
+
+    void operator()(net::HttpResponse response) const { to_->answer(std::move(response)); }
+    explicit operator bool() const noexcept { return to_ != nullptr; }
+
+  private:
+    template<class Function>
+    struct Calling final : Answerer {
+        explicit Calling(Function f) : function(std::move(f)) {}
+        void answer(net::HttpResponse response) override { function(std::move(response)); }
+        Function function;
+    };
+    std::shared_ptr<Answerer> to_;
+};
+
 struct Call {
     net::HttpRequest request;
     const Route* route = nullptr; // the request's, where somebody has looked for it (route_of())
     Caller caller;
     std::string request_id;   // 32 hexadecimal digits; in the answer's header and in every log line
     std::string trace_parent; // W3C Trace Context, as it is passed on; empty: none came
-    // Exactly once.
-    std::function<void(net::HttpResponse)> respond;
-    // The client has gone: nobody will read the answer. Empty: not known.
-    std::function<bool()> gone;
+    Respond respond;                      // exactly once
+    std::shared_ptr<const Answerer> from; // who waits for it in the end; nullptr: not known
 
-    bool client_gone() const { return gone && gone(); }
+    bool client_gone() const { return from && from->gone(); }
 };
 
 // The request's route (a table's, which is always there), looked for at most once where there is one;
@@ -41,11 +72,11 @@ struct Call {
 const Route* route_of(Call& call) noexcept;
 
 // Answers a call now or later.
-using Serve = std::function<void(Call call)>;
+using Serve = std::function<void(Call&& call)>;
 
 // A call of the gateway's own in another's name: `method` and `path` as a client would send them, with a JSON
 // body. Request id, trace and caller are the first call's; the answer comes to `respond`.
 Call call_for(const Call& first, std::string method, std::string path, std::string json,
-              std::function<void(net::HttpResponse)> respond);
+              Respond respond);
 
 } // namespace redoubt::gateway

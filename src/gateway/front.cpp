@@ -4,6 +4,7 @@
 #include "gateway/trace_context.h"
 
 #include <chrono>
+#include <utility>
 
 namespace redoubt::gateway {
 
@@ -17,32 +18,59 @@ std::int64_t monotonic_us() noexcept {
 
 } // namespace
 
-void Front::handle(net::HttpRequest request, net::HttpServer::Responder respond) {
-    const std::int64_t began = monotonic_us();
+// What is left to tell of a request when it has gone on to whoever serves it, and where its answer goes.
+struct Front::Flight final : Answerer {
+    Flight(const Front& its_front, net::HttpServer::Responder&& responder)
+        : front(its_front), flights(front.flights_), respond(std::move(responder)) {
+        ++flights->now;
+    }
+    ~Flight() override {
+        if (!answered) {
+            --flights->now;
+            ++flights->abandoned;
+        }
+    }
+    Flight(const Flight&) = delete;
+    Flight& operator=(const Flight&) = delete;
+
+    void answer(net::HttpResponse response) override {
+        if (!std::exchange(answered, true))
+            --flights->now;
+        front.ended(*this, std::move(response));
+    }
+    bool gone() const override { return respond.client_gone(); }
+
+    const Front& front;
+    std::shared_ptr<Flights> flights;
+    Call seen;
+    std::int64_t began_us = monotonic_us();
+    net::HttpServer::Responder respond;
+    bool answered = false;
+};
+
+void Front::handle(net::HttpRequest&& request, net::HttpServer::Responder&& respond) {
+    const auto flight = std::make_shared<Flight>(*this, std::move(respond));
     Call call;
     call.request_id = request_id_for(request);
     call.trace_parent = trace_parent_for(request);
     call.request = std::move(request);
+    call.respond = std::shared_ptr<Answerer>(flight);
+    call.from = flight;
 
-    // What is left to tell of the request when it has gone on to whoever serves it.
-    auto flight = std::make_shared<Flight>();
     Call& seen = flight->seen;
     seen.request.method = call.request.method;
     seen.request.path = call.request.path;
     seen.route = route_of(call);
     seen.request_id = call.request_id;
     seen.trace_parent = call.trace_parent;
-    flight->began_us = began;
-    flight->respond = std::move(respond);
-
-    call.gone = [flight] { return flight->respond.client_gone(); };
-    call.respond = [this, flight](net::HttpResponse response) { ended(*flight, std::move(response)); };
     for (const auto& check : checks_) {
         auto answer = check(call);
+        if (!answer)
+            continue;
         seen.caller = call.caller;
-        if (answer)
-            return call.respond(std::move(*answer));
+        return call.respond(std::move(*answer));
     }
+    seen.caller = call.caller;
     for (const auto& route : routes_)
         if (route.takes(call.request))
             return route.serve(std::move(call));

@@ -22,6 +22,11 @@ class Front {
     // The last word on an answer's form.
     using Finish = std::function<net::HttpResponse(net::HttpResponse response,
                                                    const net::HttpRequest& request, const Call& call)>;
+    // Calls without an answer yet. Those who may answer can outlive the front.
+    struct Flights {
+        std::int64_t now = 0;
+        std::uint64_t abandoned = 0; // nobody is left to answer them
+    };
     struct Route {
         std::function<bool(const net::HttpRequest& request)> takes;
         Serve serve;
@@ -33,17 +38,16 @@ class Front {
     // Asked in the order in which they were added.
     void add_route(Route route) { routes_.push_back(std::move(route)); }
 
+    std::shared_ptr<const Flights> flights() const noexcept { return flights_; }
+
     // The front outlives the answers of what it handles.
-    void handle(net::HttpRequest request, net::HttpServer::Responder respond);
+    void handle(net::HttpRequest&& request, net::HttpServer::Responder&& respond);
 
   private:
-    struct Flight {
-        Call seen;
-        std::int64_t began_us = 0;
-        net::HttpServer::Responder respond;
-    };
+    struct Flight;
     void ended(const Flight& flight, net::HttpResponse response) const;
 
+    std::shared_ptr<Flights> flights_ = std::make_shared<Flights>();
     std::vector<Check> checks_;
     std::vector<Watch> watches_;
     Finish finish_;

@@ -204,7 +204,7 @@ Status serve(const Options& options, int stop_fd, const std::function<void(const
     server_options.limits.body = kMaxBodyWithBlobs;
     server_options.max_connections = net::connections_that_fit(server_options.max_connections);
     net::HttpServer server(loop, std::move(listener), &gatekeeper->tls(), server_options,
-                           [&](net::HttpRequest request, net::HttpServer::Responder respond) {
+                           [&](net::HttpRequest&& request, net::HttpServer::Responder&& respond) {
                                surfaces->handle(std::move(request), std::move(respond));
                            });
     surfaces->watch(server);

@@ -35,7 +35,7 @@ KeyGuard::KeyGuard(net::EventLoop& loop, WorkerPool& workers, store::Store& stor
                    const Gatekeeper& gatekeeper, Serve next)
     : loop_(loop), workers_(workers), store_(store), gatekeeper_(gatekeeper), next_(std::move(next)) {}
 
-void KeyGuard::serve(Call call) {
+void KeyGuard::serve(Call&& call) {
     const Grant* const grant = call.caller.grant.get();
     if (grant == nullptr) // health, or a gateway that knows no clients
         return next_(std::move(call));

@@ -20,7 +20,7 @@ class KeyGuard {
     KeyGuard(net::EventLoop& loop, WorkerPool& workers, store::Store& store, const Gatekeeper& gatekeeper,
              Serve next);
 
-    void serve(Call call);
+    void serve(Call&& call);
     Serve as_serve() {
         return [this](Call call) { serve(std::move(call)); };
     }

@@ -74,37 +74,6 @@ double Metrics::Latency::quantile_ms(double q) const noexcept {
     return kBounds.back() * 1e3;
 }
 
-// As long as somebody may answer.
-struct Metrics::Flight {
-    explicit Flight(std::shared_ptr<Flights> of) : flights(std::move(of)) { ++flights->now; }
-    ~Flight() {
-        if (!ended) {
-            --flights->now;
-            ++flights->abandoned;
-        }
-    }
-    Flight(const Flight&) = delete;
-    Flight& operator=(const Flight&) = delete;
-    void end() noexcept {
-        if (!std::exchange(ended, true))
-            --flights->now;
-    }
-
-    std::shared_ptr<Flights> flights;
-    bool ended = false;
-};
-
-Front::Check Metrics::begins() {
-    return [this](Call& call) -> std::optional<net::HttpResponse> {
-        call.respond = [flight = std::make_shared<Flight>(flights_),
-                        respond = std::move(call.respond)](net::HttpResponse response) {
-            flight->end();
-            respond(std::move(response));
-        };
-        return std::nullopt;
-    };
-}
-
 Front::Watch Metrics::ends() {
     return [this](const net::HttpRequest& request, const Call& call, const net::HttpResponse& response,
                   std::int64_t elapsed_us) {

@@ -31,9 +31,8 @@ class Metrics {
     Metrics(const Metrics&) = delete;
     Metrics& operator=(const Metrics&) = delete;
 
-    // The first of the front's checks, which refuses nothing: from then on the request is in flight until it
-    // is answered, or dropped since its client has gone. And a watch, which counts answers.
-    Front::Check begins();
+    // The front's calls, and a watch, which counts answers.
+    void count(std::shared_ptr<const Front::Flights> flights) noexcept { flights_ = std::move(flights); }
     Front::Watch ends();
 
     // Numbers that are read at each scrape, on the loop. Name and help are the program's own, a name has one
@@ -56,7 +55,7 @@ class Metrics {
         double p50_ms = 0, p99_ms = 0;          // upper bounds of the buckets that they are in
     };
     std::vector<Interval> history() const;
-    std::uint64_t in_flight() const noexcept { return flights_->now; }
+    std::uint64_t in_flight() const noexcept { return static_cast<std::uint64_t>(flights_->now); }
     struct Totals {
         std::uint64_t requests = 0, refused = 0, failed = 0; // refused: 4xx; failed: 5xx
     };
@@ -107,11 +106,7 @@ class Metrics {
     std::map<std::string, Latency, std::less<>> latencies_; // by route
     std::map<std::string_view, ByOperation> operations_;    // names of routes.h
     Counted usual_;                                         // the last success's, most often the next one's
-    struct Flights {                                        // calls may outlive the metrics
-        std::uint64_t now = 0, abandoned = 0;
-    };
-    struct Flight;
-    std::shared_ptr<Flights> flights_ = std::make_shared<Flights>();
+    std::shared_ptr<const Front::Flights> flights_ = std::make_shared<Front::Flights>();
     Totals totals_;
     mutable std::deque<Interval> history_;
     mutable Running running_;

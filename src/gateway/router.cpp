@@ -90,7 +90,7 @@ Router::~Router() {
     loop_.cancel(deletion_timer_);
 }
 
-void Router::handle(Call call) {
+void Router::handle(Call&& call) {
     const net::HttpRequest& request = call.request;
     if (request.path == "/health")
         return health(call);

@@ -24,7 +24,7 @@ class Router {
     Router(const Router&) = delete;
     Router& operator=(const Router&) = delete;
 
-    void handle(Call call);
+    void handle(Call&& call);
 
     // A request that came to an enclave inside TLS, of which this side sees names and sealed records alone
     // (wire/stream.h). It stays with its enclave.

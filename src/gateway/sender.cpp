@@ -259,7 +259,7 @@ void Sender::send(const Call& call, std::uint64_t chain_id, std::string transact
         return done(std::unexpected(refused_by(std::move(draft).error())));
     auto job = std::make_shared<Impl::Job>();
     job->call = call_for(call, "POST", "/v1/transactions", {}, {});
-    job->call.gone = {};
+    job->call.from = {};
     job->chain = chain_id;
     job->draft = std::move(*draft);
     job->finishes.push_back([done = std::move(done)](std::expected<Impl::Outcome, Refused> outcome) {

@@ -133,7 +133,7 @@ void Sender::Impl::serve_post(Call call) {
     job->chain = *chain;
     job->draft = std::move(*draft);
     job->call = call_for(call, "POST", std::string(kPath), {}, {});
-    job->call.gone = {};
+    job->call.from = {};
     job->finishes.push_back(
         [respond = std::move(call.respond)](const std::expected<Outcome, Refused>& outcome) {
             if (!outcome)

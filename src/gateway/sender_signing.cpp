@@ -329,7 +329,7 @@ void Sender::Impl::ask_signature(const Call& call, const sealed::KeyId& key,
                                 return done(std::unexpected(refused_by(std::move(version).error())));
                             done(std::move(*version));
                         });
-    ask.gone = {}; // a client that goes changes nothing: his transaction is under way
+    ask.from = {}; // a client that goes changes nothing: his transaction is under way
     ask_enclave(std::move(ask));
 }
 

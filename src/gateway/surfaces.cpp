@@ -35,7 +35,7 @@ std::string system_roots() {
 struct Surfaces::Impl {
     Impl(const Options& options, const Parts& parts)
         : parts_(parts), guard_(parts.loop, parts.list_workers, parts.store, parts.gatekeeper,
-                                [&router = parts.router](Call call) { router.handle(std::move(call)); }),
+                                [&router = parts.router](Call&& call) { router.handle(std::move(call)); }),
           keys_(parts.loop, parts.list_workers, parts.store),
           nodes_(parts.loop, parts.node_workers, options.nodes, options.nodes.empty() ? "" : system_roots()),
           enclave_metrics_(parts.loop, parts.pool), log_(options.access_log) {}
@@ -72,7 +72,7 @@ struct Surfaces::Impl {
     }
 
     void lay_out() {
-        front_.add_check(metrics_.begins());
+        metrics_.count(front_.flights());
         front_.add_check([this](Call& call) { return parts_.gatekeeper.check(call); });
         front_.add_watch(metrics_.ends());
         front_.add_watch(log_.watch());
@@ -100,7 +100,7 @@ struct Surfaces::Impl {
         front_.add_route({JsonRpc::takes, [this](Call call) { rpc_->serve(std::move(call)); }});
         front_.add_route({Web3Signer::takes, [this](Call call) { web3signer_->serve(std::move(call)); }});
         front_.add_route({[](const auto&) { return true; },
-                          [this](Call call) {
+                          [this](Call&& call) {
                               if (auto refused = take_idempotency_key(call.request))
                                   return call.respond(std::move(*refused));
                               guard_.serve(std::move(call));
@@ -132,7 +132,7 @@ Result<std::unique_ptr<Surfaces>> Surfaces::open(const Options& options, const P
 
 Surfaces::~Surfaces() = default;
 
-void Surfaces::handle(net::HttpRequest request, net::HttpServer::Responder respond) {
+void Surfaces::handle(net::HttpRequest&& request, net::HttpServer::Responder&& respond) {
     impl_->front_.handle(std::move(request), std::move(respond));
 }
 

@@ -41,7 +41,7 @@ class Surfaces {
     static Result<std::unique_ptr<Surfaces>> open(const Options& options, const Parts& parts);
     ~Surfaces();
 
-    void handle(net::HttpRequest request, net::HttpServer::Responder respond);
+    void handle(net::HttpRequest&& request, net::HttpServer::Responder&& respond);
     void start();
     // What was sent is settled; `done` then.
     void drain(std::function<void()> done);

@@ -108,7 +108,7 @@ bool HttpServer::Impl::Connection::hold(std::size_t bytes) noexcept {
     return held_bytes_ <= kFairShare || server_->held_bytes <= options().max_held_bytes;
 }
 
-void HttpServer::Impl::Connection::hand_on(HttpRequest request, std::uint64_t sequence) {
+void HttpServer::Impl::Connection::hand_on(HttpRequest&& request, std::uint64_t sequence) {
     request.peer = peer_;
     served_ = worked_ = true;
     Responder respond;

@@ -93,7 +93,7 @@ class HttpServer::Impl::Connection final : public HttpCarrier,
     bool secure() const noexcept override { return stream_.is_tls(); }
     const std::string& common_lines() override { return server_->common_headers(); }
     const std::string& date() override { return server_->date(); }
-    void hand_on(HttpRequest request, std::uint64_t sequence) override;
+    void hand_on(HttpRequest&& request, std::uint64_t sequence) override;
     bool hold(std::size_t bytes) noexcept override;
     void want_flush() override;
 

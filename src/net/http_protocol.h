@@ -21,7 +21,7 @@ class HttpCarrier {
     virtual const std::string& common_lines() = 0;
     virtual const std::string& date() = 0;
     // A whole request. Its handler may answer at once, and may end the server: ask open() afterwards.
-    virtual void hand_on(HttpRequest request, std::uint64_t sequence) = 0;
+    virtual void hand_on(HttpRequest&& request, std::uint64_t sequence) = 0;
     // Tells how many bytes of bodies the connection holds now. False: that is more than its share, and the
     // server has too many.
     virtual bool hold(std::size_t bytes) noexcept = 0;

@@ -57,7 +57,7 @@ class HttpServer {
         struct State;
         std::shared_ptr<State> state_;
     };
-    using Handler = std::function<void(HttpRequest request, Responder respond)>;
+    using Handler = std::function<void(HttpRequest&& request, Responder&& respond)>;
 
     // `tls` null: plain HTTP. The loop and context outlive the server; the context may be assigned to
     // (net/tls.h), on the loop's thread.

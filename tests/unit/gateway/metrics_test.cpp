@@ -57,32 +57,36 @@ TEST(Metrics, have_a_cumulative_histogram_of_latencies) {
 }
 
 TEST(Metrics, know_how_many_requests_are_in_flight_and_how_many_nobody_answered) {
+    Front front;
     Metrics metrics;
-    const auto begins = metrics.begins();
-    int answered = 0;
-    std::optional<Call> first = Call{}, second = Call{};
-    first->respond = second->respond = [&](net::HttpResponse) { ++answered; };
-    EXPECT_FALSE(begins(*first)) << "it refuses nothing";
-    EXPECT_FALSE(begins(*second));
+    metrics.count(front.flights());
+    std::deque<Call> calls;
+    front.add_route({[](const auto&) { return true; }, [&](Call&& call) { calls.push_back(std::move(call)); }});
+    front.handle({}, {});
+    front.handle({}, {});
     EXPECT_TRUE(has(metrics.render(), "redoubt_requests_in_flight 2"));
-    first->respond(net::HttpResponse::json(200, "{}"));
-    EXPECT_EQ(answered, 1);
+    calls.front().respond(net::HttpResponse::json(200, "{}"));
     EXPECT_TRUE(has(metrics.render(), "redoubt_requests_in_flight 1"));
-    first.reset(); // it was answered before: not counted twice
-    second.reset();
+    calls.pop_front(); // it was answered before: not counted twice
+    EXPECT_TRUE(has(metrics.render(), "redoubt_requests_in_flight 1"));
+    calls.pop_front();
     const auto text = metrics.render();
     EXPECT_TRUE(has(text, "redoubt_requests_in_flight 0"));
     EXPECT_TRUE(has(text, "redoubt_requests_abandoned_total 1"));
 }
 
-TEST(Metrics, may_end_before_the_calls_that_they_count) {
+TEST(Metrics, know_the_flights_of_a_front_that_has_ended) {
+    Metrics metrics;
     Call call;
-    call.respond = [](net::HttpResponse) {};
     {
-        Metrics metrics;
-        (void)metrics.begins()(call);
+        Front front;
+        metrics.count(front.flights());
+        front.add_route({[](const auto&) { return true; }, [&](Call&& taken) { call = std::move(taken); }});
+        front.handle({}, {});
     }
-    call.respond(net::HttpResponse::json(200, "{}"));
+    EXPECT_TRUE(has(metrics.render(), "redoubt_requests_in_flight 1"));
+    call = {};
+    EXPECT_TRUE(has(metrics.render(), "redoubt_requests_in_flight 0"));
 }
 
 TEST(Metrics, take_no_labels_from_clients) {

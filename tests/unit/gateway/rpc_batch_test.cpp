@@ -232,7 +232,13 @@ TEST_F(JsonRpcBatchTest, NothingIsBegunForAClientThatHasGone) {
     bool gone = false, answered = false;
     Call call;
     call.request = request("POST", "/rpc", batch + "]");
-    call.gone = [&] { return gone; };
+    struct Waiting final : Answerer {
+        explicit Waiting(const bool& has_gone) : gone_(has_gone) {}
+        void answer(net::HttpResponse) override {}
+        bool gone() const override { return gone_; }
+        const bool& gone_;
+    };
+    call.from = std::make_shared<Waiting>(gone);
     call.respond = [&](const net::HttpResponse&) { answered = true; };
     rpc().serve(std::move(call));
     gone = true;
