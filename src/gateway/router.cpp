@@ -122,10 +122,11 @@ void Router::handle(Call&& call) {
 
     // Not make_shared: a job's memory is free when it ends, not when its deadline has passed.
     JobPtr job(new Job(load_, std::move(call)));
-    job->deadline = monotonic_ms() + deadline_ms_;
+    const std::int64_t now = monotonic_ms();
+    job->deadline = now + deadline_ms_;
     const auto wait = preferred_wait_ms(job->request);
     if (wait && *wait < deadline_ms_) {
-        job->deadline = monotonic_ms() + *wait;
+        job->deadline = now + *wait;
         early_.emplace(job->deadline, job);
     } else {
         deadlines_.push_back(job);
@@ -134,7 +135,7 @@ void Router::handle(Call&& call) {
         return take_sidecar(job);
     if (job->size > wire::kMaxBody)
         return refuse(job, {Code::TooLarge, "the body is longer than 1 MiB"});
-    forward(job);
+    forward(job, now);
 }
 
 // Megabytes of hexadecimal: not on the loop.
@@ -276,13 +277,17 @@ void Router::list_vaults(const Call& call) {
 }
 
 void Router::forward(const JobPtr& job) {
+    forward(job, monotonic_ms());
+}
+
+void Router::forward(const JobPtr& job, std::int64_t now) {
     if (job->answered)
         return;
     if (job->call.client_gone()) { // nobody is there to get an answer
         job->answered = true;
         return;
     }
-    if (monotonic_ms() >= job->deadline)
+    if (now >= job->deadline)
         return expire(job);
     if (job->inside)
         return forward_inside(job);
@@ -293,7 +298,7 @@ void Router::forward(const JobPtr& job) {
     ++job->attempts;
     const auto& link = *picked;
     link->send(
-        wire::Kind::Request, [&](Bytes& out) { job->encode(out, monotonic_ms()); },
+        wire::Kind::Request, [&](Bytes& out) { job->encode(out, now); },
         [this, job, weak = std::weak_ptr<EnclaveLink>(link)](Result<wire::Reply> reply) {
             job->link = weak.lock();
             replied(job, std::move(reply));

@@ -58,6 +58,7 @@ class Router {
     void take_sidecar(const JobPtr& job);
     void add_network_form(const JobPtr& job, wire::Reply reply);
     void forward(const JobPtr& job);
+    void forward(const JobPtr& job, std::int64_t now);
     Result<std::shared_ptr<EnclaveLink>> link_for(const JobPtr& job);
     void store_counters(const JobPtr& job, wire::Reply reply);
     bool count_elsewhere(const JobPtr& job);
