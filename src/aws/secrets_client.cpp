@@ -61,7 +61,7 @@ bool is_version_id(std::string_view text) noexcept {
     return text.size() >= kMinVersionId && text.size() <= kMaxVersionId;
 }
 
-std::string body_with_id(const char* member, const std::string& id) {
+std::string body_with_id(std::string_view member, const std::string& id) {
     std::string body;
     json::Writer(body).begin_object().member(member, std::string_view(id)).end_object();
     return body;

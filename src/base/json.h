@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 
+#include <concepts>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -169,8 +170,31 @@ class Writer {
     Writer& end_object();
     Writer& begin_array();
     Writer& end_array();
-    Writer& key(std::string_view name);
+    // A member's name, which stands for itself in JSON: checked where it is compiled.
+    class Name {
+      public:
+        consteval Name(const char* text) : text_(text) { // NOLINT: a literal is one
+            for (const char c : text_)
+                if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
+                    throw "a name that has to be escaped is given as std::string_view";
+        }
+        constexpr std::string_view text() const noexcept { return text_; }
+
+      private:
+        std::string_view text_;
+    };
+    template<class T>
+    static constexpr bool kIsText = std::same_as<T, std::string> || std::same_as<T, std::string_view>;
+
+    Writer& key(Name name);
+    template<class Text>
+        requires kIsText<Text>
+    Writer& key(const Text& name) {
+        return escaped_key(name);
+    }
     Writer& string(std::string_view value);
+    // As string(), for what needs no escapes and is not looked at: digits, addresses.
+    Writer& plain(std::string_view value);
     Writer& hex(ByteView bytes); // a string: 0x and lower-case digits
     Writer& number(std::uint64_t value);
     Writer& number(std::int64_t value);
@@ -178,13 +202,30 @@ class Writer {
     Writer& null();
     Writer& raw(std::string_view json); // already JSON
 
-    Writer& member(std::string_view name, std::string_view value) { return key(name).string(value); }
-    Writer& member(std::string_view name, const char* value) { return key(name).string(value); }
-    Writer& member(std::string_view name, std::uint64_t value) { return key(name).number(value); }
-    Writer& member(std::string_view name, bool value) { return key(name).boolean(value); }
-    Writer& hex(std::string_view name, ByteView value) { return key(name).hex(value); }
+    Writer& member(Name name, std::string_view value) { return key(name).string(value); }
+    Writer& member(Name name, const char* value) { return key(name).string(value); }
+    Writer& member(Name name, std::uint64_t value) { return key(name).number(value); }
+    Writer& member(Name name, bool value) { return key(name).boolean(value); }
+    template<class Text>
+        requires kIsText<Text>
+    Writer& member(const Text& name, std::string_view value) {
+        return key(name).string(value);
+    }
+    template<class Text>
+        requires kIsText<Text>
+    Writer& member(const Text& name, std::uint64_t value) {
+        return key(name).number(value);
+    }
+    Writer& plain(Name name, std::string_view value) { return key(name).plain(value); }
+    Writer& hex(Name name, ByteView value) { return key(name).hex(value); }
+    template<class Text>
+        requires kIsText<Text>
+    Writer& hex(const Text& name, ByteView value) {
+        return key(name).hex(value);
+    }
 
   private:
+    Writer& escaped_key(std::string_view name);
     void separate();
     std::string& out_;
     bool first_ = true;

@@ -62,11 +62,35 @@ Writer& Writer::end_array() {
     return *this;
 }
 
-Writer& Writer::key(std::string_view name) {
+Writer& Writer::key(Name name) {
+    const std::string_view text = name.text();
+    const bool comma = !std::exchange(first_, true); // the value that follows needs none
+    append_room(out_, comma + text.size() + 3, [&](char* room) {
+        if (comma)
+            *room++ = ',';
+        room[0] = '"';
+        std::memcpy(room + 1, text.data(), text.size());
+        std::memcpy(room + 1 + text.size(), "\":", 2);
+    });
+    return *this;
+}
+
+Writer& Writer::escaped_key(std::string_view name) {
     separate();
     append_escaped(out_, name);
     out_.push_back(':');
-    first_ = true; // the value that follows needs no comma
+    first_ = true;
+    return *this;
+}
+
+Writer& Writer::plain(std::string_view value) {
+    const bool comma = !std::exchange(first_, false);
+    append_room(out_, comma + value.size() + 2, [&](char* room) {
+        if (comma)
+            *room++ = ',';
+        room[0] = room[1 + value.size()] = '"';
+        std::memcpy(room + 1, value.data(), value.size());
+    });
     return *this;
 }
 

@@ -189,7 +189,7 @@ Result<std::string> start_policy(const PolicyStart& start) {
     }
     writer.key("addresses")
         .begin_object()
-        .key(start.kind == "batcher" ? "inboxes" : "recipients")
+        .key(std::string_view(start.kind == "batcher" ? "inboxes" : "recipients"))
         .begin_array();
     for (const std::string& address : start.to)
         writer.string(address);

@@ -32,7 +32,7 @@ net::HttpResponse json_error(const ServiceError& error) {
     json::Writer writer(body);
     writer.begin_object().member("__type", error.type);
     if (!error.message.empty())
-        writer.member(error.capital_message ? "Message" : "message", error.message);
+        writer.member(std::string_view(error.capital_message ? "Message" : "message"), error.message);
     if (!error.detail.empty())
         writer.member("RedoubtDetail", error.detail);
     writer.end_object();

@@ -168,12 +168,12 @@ wire::Reply Enclave::signed_reply(Pass& pass, const api::SignTransaction& operat
         .hex("hash", ethereum::transaction_hash(raw))
         .hex("r", signature.r)
         .hex("s", signature.s)
-        .member("v", ethereum::to_quantity(ethereum::v_of(transaction, signature.y_parity)))
+        .plain("v", ethereum::to_quantity(ethereum::v_of(transaction, signature.y_parity)))
         .member("y_parity", std::uint64_t{signature.y_parity})
         .key("transaction");
     ethereum::write_transaction_json(writer, transaction, from);
     if (const auto contract = deployed(transaction, from))
-        writer.member("contract_address", ethereum::to_checksum(*contract));
+        writer.plain("contract_address", ethereum::to_checksum(*contract));
     if (!operation.functions.empty())
         write_call(writer, operation.functions, transaction);
     writer.member("rule", pass.note.rule).end_object();
@@ -188,9 +188,9 @@ wire::Reply Enclave::signed_digest(Pass& pass, const crypto::Signature& signatur
     reply.body.reserve(kReplyHead);
     json::Writer writer(reply.body);
     writer.begin_object()
-        .member("address", ethereum::to_checksum(pass.to_sign.key->address))
+        .plain("address", ethereum::to_checksum(pass.to_sign.key->address))
         .hex("digest", pass.note.signed_digest)
-        .member("signature", signature_text(signature))
+        .plain("signature", signature_text(signature))
         .hex("r", signature.r)
         .hex("s", signature.s)
         .member("v", std::uint64_t{27} + signature.y_parity)
@@ -217,7 +217,7 @@ wire::Reply Enclave::signed_reply(Pass& pass, const api::SignMessage& operation,
     return signed_digest(pass, signature, [&](json::Writer& writer) {
         writer.key("message").begin_object().member("version", operation.validator ? "0x00" : "0x45");
         if (operation.validator)
-            writer.member("validator", ethereum::to_checksum(*operation.validator));
+            writer.plain("validator", ethereum::to_checksum(*operation.validator));
         writer.hex("hex", operation.message).end_object();
     });
 }
@@ -252,9 +252,9 @@ wire::Reply Enclave::signed_reply(Pass& pass, const api::SignAuthorization& oper
     reply.body.reserve(kReplyHead);
     json::Writer writer(reply.body);
     writer.begin_object()
-        .member("address", ethereum::to_checksum(pass.to_sign.key->address))
+        .plain("address", ethereum::to_checksum(pass.to_sign.key->address))
         .hex("digest", pass.note.signed_digest)
-        .member("signature", signature_text(signature))
+        .plain("signature", signature_text(signature))
         .key("authorization");
     ethereum::write_authorization_json(writer, {operation.authorization, signature});
     writer.member("rule", pass.note.rule).end_object();

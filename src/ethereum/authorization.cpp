@@ -130,10 +130,10 @@ Result<SignedAuthorization> signed_authorization_from_json(const json::Value& ob
 
 void write_authorization_json(json::Writer& writer, const SignedAuthorization& entry) {
     writer.begin_object()
-        .member("chainId", to_quantity(entry.authorization.chain_id))
-        .member("address", to_checksum(entry.authorization.address))
-        .member("nonce", to_quantity(entry.authorization.nonce))
-        .member("yParity", to_quantity(std::uint64_t{entry.signature.y_parity}))
+        .plain("chainId", to_quantity(entry.authorization.chain_id))
+        .plain("address", to_checksum(entry.authorization.address))
+        .plain("nonce", to_quantity(entry.authorization.nonce))
+        .plain("yParity", to_quantity(std::uint64_t{entry.signature.y_parity}))
         .member("r", to_hex0x(entry.signature.r))
         .member("s", to_hex0x(entry.signature.s))
         .end_object();

@@ -95,27 +95,27 @@ Result<ParsedTransaction> transaction_from_json(const json::Value& object) {
 
 void write_transaction_json(json::Writer& writer, const Transaction& t, const Address& from) {
     writer.begin_object();
-    writer.member("type", to_quantity(static_cast<std::uint64_t>(t.type)));
+    writer.plain("type", to_quantity(static_cast<std::uint64_t>(t.type)));
     if (t.chain_id)
-        writer.member("chainId", to_quantity(*t.chain_id));
+        writer.plain("chainId", to_quantity(*t.chain_id));
     else
         writer.key("chainId").null();
-    writer.member("from", to_checksum(from)).member("nonce", to_quantity(t.nonce));
+    writer.plain("from", to_checksum(from)).plain("nonce", to_quantity(t.nonce));
     if (t.type >= TransactionType::DynamicFee)
-        writer.member("maxFeePerGas", to_quantity(t.max_fee_per_gas))
-            .member("maxPriorityFeePerGas", to_quantity(t.max_priority_fee_per_gas));
+        writer.plain("maxFeePerGas", to_quantity(t.max_fee_per_gas))
+            .plain("maxPriorityFeePerGas", to_quantity(t.max_priority_fee_per_gas));
     else
-        writer.member("gasPrice", to_quantity(t.gas_price));
-    writer.member("gas", to_quantity(t.gas));
+        writer.plain("gasPrice", to_quantity(t.gas_price));
+    writer.plain("gas", to_quantity(t.gas));
     if (t.to)
-        writer.member("to", to_checksum(*t.to));
+        writer.plain("to", to_checksum(*t.to));
     else
         writer.key("to").null();
-    writer.member("value", to_quantity(t.value)).hex("input", t.data);
+    writer.plain("value", to_quantity(t.value)).hex("input", t.data);
     if (t.type != TransactionType::Legacy) {
         writer.key("accessList").begin_array();
         for (const auto& entry : t.access_list) {
-            writer.begin_object().member("address", to_checksum(entry.address)).key("storageKeys");
+            writer.begin_object().plain("address", to_checksum(entry.address)).key("storageKeys");
             writer.begin_array();
             for (const auto& key : entry.storage_keys)
                 writer.hex(key);
@@ -124,7 +124,7 @@ void write_transaction_json(json::Writer& writer, const Transaction& t, const Ad
         writer.end_array();
     }
     if (t.type == TransactionType::Blob) {
-        writer.member("maxFeePerBlobGas", to_quantity(t.max_fee_per_blob_gas));
+        writer.plain("maxFeePerBlobGas", to_quantity(t.max_fee_per_blob_gas));
         writer.key("blobVersionedHashes").begin_array();
         for (const auto& hash : t.blob_versioned_hashes)
             writer.hex(hash);
