@@ -178,7 +178,10 @@ void SigningEnclave::sign() {
     reader_.commit(request_.size());
     const auto frame = reader_.next();
     must(frame && *frame, "no frame");
-    const auto reply = enclave_->handle((*frame)->kind, (*frame)->payload, MayWait::No);
+    enclave::Enclave::Ask ask; // as a signer does
+    ask.payload = (*frame)->payload;
+    enclave_->handle(std::span(&ask, 1));
+    const auto& reply = ask.reply;
     must(reply && reply->status == 200, "the key does not sign");
     out_.clear();
     const std::size_t payload_at = wire::begin_frame(out_, wire::Kind::Reply, (*frame)->id);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// HTTP/2 (RFC 9113) as the load generator needs it, which shares its processors with what it measures: frames are
-// put together by hand, since a library's bookkeeping for each stream costs as much as all the rest of a request.
-// Many requests are in flight, and what is submitted in a turn leaves at once. Fields that every request has are
-// indexed from the second on, strings are sent as they are (RFC 7541, section 5.2 leaves both to the sender).
-// Answers' fields are decoded by libnghttp2, but for those that nobody looks at. Whatever a server may do that is
-// not expected here ends the program.
+// HTTP/2 (RFC 9113) as the load generator needs it, which shares its processors with what it measures: frames
+// are put together by hand, since a library's bookkeeping for each stream costs as much as all the rest of a
+// request. Many requests are in flight, and what is submitted in a turn leaves at once. Fields that every
+// request has are indexed from the second on, strings are sent as they are (RFC 7541, section 5.2 leaves both
+// to the sender). Answers' fields are decoded by libnghttp2, but for those that nobody looks at. Whatever a
+// server may do that is not expected here ends the program.
 #include "client/connection.h"
 #include "client/hpack_filter.h"
 
@@ -19,8 +19,8 @@ namespace redoubt::bench {
 
 namespace {
 
-constexpr std::uint32_t kWindow = 1u << 30;    // answers are taken as they come
-constexpr std::int64_t kFirstWindow = 65'535;  // RFC 9113, section 6.9.2
+constexpr std::uint32_t kWindow = 1u << 30;     // answers are taken as they come
+constexpr std::int64_t kFirstWindow = 65'535;   // RFC 9113, section 6.9.2
 constexpr std::size_t kMostPayload = 16 * 1024; // section 4.2: what every peer takes
 constexpr std::size_t kFrameHead = 9;
 constexpr std::size_t kStreamsKnown = 1 << 16; // by the lower bits of their numbers
@@ -301,7 +301,8 @@ class Http2 final : public Connection {
             block = block.subspan(static_cast<std::size_t>(size));
             if ((flags & NGHTTP2_HD_INFLATE_EMIT) != 0 && field.namelen == 7 && field.valuelen == 3 &&
                 field.name[1] == 's') // ":status"
-                slot.status = (field.value[0] - '0') * 100 + (field.value[1] - '0') * 10 + field.value[2] - '0';
+                slot.status =
+                    (field.value[0] - '0') * 100 + (field.value[1] - '0') * 10 + field.value[2] - '0';
             if ((flags & NGHTTP2_HD_INFLATE_FINAL) != 0)
                 break;
             if ((flags & NGHTTP2_HD_INFLATE_EMIT) == 0 && block.empty())
@@ -321,12 +322,12 @@ class Http2 final : public Connection {
     std::unique_ptr<nghttp2_hd_inflater, FreeInflater> inflater_;
     std::vector<Slot> slots_;
     std::vector<Slot*> free_, done_;
-    std::deque<Slot*> waiting_;      // for the server's window
-    std::vector<Slot*> by_stream_;   // nullptr: no request is in flight
+    std::deque<Slot*> waiting_;    // for the server's window
+    std::vector<Slot*> by_stream_; // nullptr: no request is in flight
     std::uint32_t next_stream_ = 1;
     std::int64_t window_ = kFirstWindow, stream_window_ = kFirstWindow; // what the server takes
-    std::uint32_t taken_ = 0;        // bytes of answers since the window was widened
-    std::string common_;             // the path that is in the server's table
+    std::uint32_t taken_ = 0; // bytes of answers since the window was widened
+    std::string common_;      // the path that is in the server's table
     std::string path_, body_, input_, out_, in_, head_;
     std::size_t written_ = 0;
 };

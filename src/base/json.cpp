@@ -182,7 +182,7 @@ class Document::Parser {
         const std::string_view token = text_.substr(start, at_ - start);
         if (token.size() > kSafeDigits && !every_reader_reads(token))
             return bad(Code::PrecisionLost, "the JSON has an integer beyond 2^53 that most readers round to "
-                                             "another one; write it as a string");
+                                            "another one; write it as a string");
         // "01", "1x" and the like end here, with a character that cannot follow a value.
         d_.nodes_[index].text_at = static_cast<std::uint32_t>(start);
         d_.nodes_[index].text_size = static_cast<std::uint32_t>(at_ - start);

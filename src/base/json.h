@@ -188,10 +188,7 @@ class Writer {
 
     Writer& key(Name name);
     template<class Text>
-        requires kIsText<Text>
-    Writer& key(const Text& name) {
-        return escaped_key(name);
-    }
+    requires kIsText<Text> Writer& key(const Text& name) { return escaped_key(name); }
     Writer& string(std::string_view value);
     // As string(), for what needs no escapes and is not looked at: digits, addresses.
     Writer& plain(std::string_view value);
@@ -207,22 +204,21 @@ class Writer {
     Writer& member(Name name, std::uint64_t value) { return key(name).number(value); }
     Writer& member(Name name, bool value) { return key(name).boolean(value); }
     template<class Text>
-        requires kIsText<Text>
-    Writer& member(const Text& name, std::string_view value) {
+    requires kIsText<Text> Writer& member(const Text& name, std::string_view value) {
         return key(name).string(value);
     }
     template<class Text>
-        requires kIsText<Text>
-    Writer& member(const Text& name, std::uint64_t value) {
+    requires kIsText<Text> Writer& member(const Text& name, std::uint64_t value) {
         return key(name).number(value);
     }
     Writer& plain(Name name, std::string_view value) { return key(name).plain(value); }
+    template<std::size_t N>
+    Writer& plain(Name name, const std::array<char, N>& value) {
+        return key(name).plain(std::string_view(value.data(), N));
+    }
     Writer& hex(Name name, ByteView value) { return key(name).hex(value); }
     template<class Text>
-        requires kIsText<Text>
-    Writer& hex(const Text& name, ByteView value) {
-        return key(name).hex(value);
-    }
+    requires kIsText<Text> Writer& hex(const Text& name, ByteView value) { return key(name).hex(value); }
 
   private:
     Writer& escaped_key(std::string_view name);

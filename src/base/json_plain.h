@@ -30,7 +30,9 @@ inline std::size_t plain_length(std::string_view text) noexcept {
     constexpr auto others = [below, is](std::uint64_t eight) {
         return (eight & kTop) | below(eight, 0x20) | is(eight, '"') | is(eight, '\\') | is(eight, 0x7f);
     };
-    const auto first = [](std::uint64_t found) { return static_cast<std::size_t>(std::countr_zero(found)) / 8; };
+    const auto first = [](std::uint64_t found) {
+        return static_cast<std::size_t>(std::countr_zero(found)) / 8;
+    };
     std::size_t at = 0;
     std::uint64_t eight = 0;
     for (; at + sizeof eight <= text.size(); at += sizeof eight) {

@@ -343,6 +343,7 @@ void Enclave::add_receipt(const Hash32& digest, const Note& note, wire::Reply& r
     receipt.principal = note.principal;
     const auto& id = receipts_->id();
     const std::string name(reinterpret_cast<const char*>(id.data()), id.size());
+    reply.records.reserve(reply.records.size() + 2);
     if (auto made = receipts_->append(std::move(receipt), allowed || note.known))
         reply.records.push_back({wire::ItemKind::Receipt, name, std::move(*made)});
     if (auto head = receipts_->last_head())

@@ -120,9 +120,9 @@ class Enclave {
                                       std::int64_t waited_ms = 0,
                                       const policy::PublicKey* connection = nullptr);
 
-    // Clients' requests, each as handle() takes them with MayWait::No; nullopt: it would have to wait. What is
-    // alike is done for all of them before what comes next, so that the tables of the curve and all the rest do
-    // not drive each other out of the processor's caches for every single one.
+    // Clients' requests, each as handle() takes them with MayWait::No; nullopt: it would have to wait. What
+    // is alike is done for all of them before what comes next, so that the tables of the curve and all the
+    // rest do not drive each other out of the processor's caches for every single one.
     struct Ask {
         wire::Kind kind = wire::Kind::Request; // or Probe
         ByteView payload;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A client's request on its way: what each step leaves for the next one. Internal to the enclave's operations.
+// A client's request on its way: what each step leaves for the next one. Internal to the enclave's
+// operations.
 #pragma once
 
 #include "api/operation.h"

@@ -74,16 +74,15 @@ void Enclave::verify(Pass& pass) {
 
 std::optional<wire::Reply> Enclave::finish(Pass& pass) {
     if (pass.to_sign.key)
-        pass.reply = pass.signature ? std::visit(
-                                          [&](const auto& typed) -> wire::Reply {
-                                              if constexpr (requires {
-                                                                signed_reply(pass, typed, *pass.signature);
-                                                            })
-                                                  return signed_reply(pass, typed, *pass.signature);
-                                              return refusal({Code::Internal, "this is not what is signed"});
-                                          },
-                                          *pass.operation)
-                                    : refusal(pass.signature.error());
+        pass.reply = pass.signature
+                         ? std::visit(
+                               [&](const auto& typed) -> wire::Reply {
+                                   if constexpr (requires { signed_reply(pass, typed, *pass.signature); })
+                                       return signed_reply(pass, typed, *pass.signature);
+                                   return refusal({Code::Internal, "this is not what is signed"});
+                               },
+                               *pass.operation)
+                         : refusal(pass.signature.error());
     if (!pass.reply || !pass.was_read)
         return std::move(pass.reply);
     wire::Reply& reply = *pass.reply;
@@ -114,9 +113,8 @@ std::optional<wire::Reply> Enclave::decide(Pass& pass, std::int64_t waited_ms) {
         return refusal(
             {Code::Overloaded, "the gateway has not stored this enclave's receipts; its log says why"});
     pass.decides = true;
-    pass.digest =
-        trust::request_digest(message.method, message.authority, message.path, message.has_query,
-                              message.query, header(message, "content-type"), message.body);
+    pass.digest = trust::request_digest(message.method, message.authority, message.path, message.has_query,
+                                        message.query, header(message, "content-type"), message.body);
     return answer(pass);
 }
 

@@ -173,7 +173,7 @@ wire::Reply Enclave::signed_reply(Pass& pass, const api::SignTransaction& operat
         .key("transaction");
     ethereum::write_transaction_json(writer, transaction, from);
     if (const auto contract = deployed(transaction, from))
-        writer.plain("contract_address", ethereum::to_checksum(*contract));
+        writer.plain("contract_address", ethereum::checksum(*contract));
     if (!operation.functions.empty())
         write_call(writer, operation.functions, transaction);
     writer.member("rule", pass.note.rule).end_object();
@@ -188,7 +188,7 @@ wire::Reply Enclave::signed_digest(Pass& pass, const crypto::Signature& signatur
     reply.body.reserve(kReplyHead);
     json::Writer writer(reply.body);
     writer.begin_object()
-        .plain("address", ethereum::to_checksum(pass.to_sign.key->address))
+        .plain("address", ethereum::checksum(pass.to_sign.key->address))
         .hex("digest", pass.note.signed_digest)
         .plain("signature", signature_text(signature))
         .hex("r", signature.r)
@@ -217,7 +217,7 @@ wire::Reply Enclave::signed_reply(Pass& pass, const api::SignMessage& operation,
     return signed_digest(pass, signature, [&](json::Writer& writer) {
         writer.key("message").begin_object().member("version", operation.validator ? "0x00" : "0x45");
         if (operation.validator)
-            writer.plain("validator", ethereum::to_checksum(*operation.validator));
+            writer.plain("validator", ethereum::checksum(*operation.validator));
         writer.hex("hex", operation.message).end_object();
     });
 }
@@ -252,7 +252,7 @@ wire::Reply Enclave::signed_reply(Pass& pass, const api::SignAuthorization& oper
     reply.body.reserve(kReplyHead);
     json::Writer writer(reply.body);
     writer.begin_object()
-        .plain("address", ethereum::to_checksum(pass.to_sign.key->address))
+        .plain("address", ethereum::checksum(pass.to_sign.key->address))
         .hex("digest", pass.note.signed_digest)
         .plain("signature", signature_text(signature))
         .key("authorization");
@@ -286,8 +286,7 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignData&
                         "the data is a transaction, an authorization or a message in Ethereum's own "
                         "encoding; use the route for it"}
                 : status.error());
-    return to_sign(asked, std::move(found.key), *api::facts_of(operation),
-                   crypto::keccak256(operation.data));
+    return to_sign(asked, std::move(found.key), *api::facts_of(operation), crypto::keccak256(operation.data));
 }
 
 wire::Reply Enclave::signed_reply(Pass& pass, const api::SignData&, const crypto::Signature& signature) {

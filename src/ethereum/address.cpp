@@ -35,10 +35,10 @@ std::string hashed_checksum(const Address& address) {
 
 // A signer's answers name few addresses, again and again, and each text costs a hash: the last ones are
 // remembered.
-std::string to_checksum(const Address& address) {
+AddressText checksum(const Address& address) {
     struct Known {
         Address address;
-        std::array<char, 42> text; // begins with "0x", or with a zero byte: none
+        AddressText text; // begins with "0x", or with a zero byte: none
     };
     thread_local std::array<Known, 64> known{};
     Known& slot = known[address.back() % known.size()];
@@ -47,7 +47,12 @@ std::string to_checksum(const Address& address) {
         slot.address = address;
         std::copy_n(text.begin(), slot.text.size(), slot.text.begin());
     }
-    return {slot.text.data(), slot.text.size()};
+    return slot.text;
+}
+
+std::string to_checksum(const Address& address) {
+    const AddressText text = checksum(address);
+    return {text.data(), text.size()};
 }
 
 Result<Address> parse_address(std::string_view text) {

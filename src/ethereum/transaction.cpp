@@ -119,17 +119,16 @@ void put_members(Sink& sink, const Transaction& t, const crypto::Signature* sign
     }
 }
 
-Bytes encode(const Transaction& transaction, const crypto::Signature* signature) {
+void encode(const Transaction& transaction, const crypto::Signature* signature, Bytes& out) {
     rlp::Sizer sizer;
     put_members(sizer, transaction, signature);
-    Bytes out;
+    out.clear();
     out.reserve(1 + rlp::size_of_list(sizer.size()));
     if (transaction.type != TransactionType::Legacy)
         out.push_back(static_cast<std::uint8_t>(transaction.type));
     rlp::Writer writer(out);
     writer.list(sizer.size());
     put_members(writer, transaction, signature);
-    return out;
 }
 
 // Members that the type does not have would be left out of what is signed.
@@ -208,15 +207,25 @@ Uint256 v_of(const Transaction& transaction, std::uint8_t y_parity) noexcept {
 }
 
 Hash32 signing_hash(const Transaction& transaction) {
-    return crypto::keccak256(encode(transaction, nullptr));
+    constexpr std::size_t kKept = 64 * 1024;
+    thread_local Bytes scratch;
+    encode(transaction, nullptr, scratch);
+    const Hash32 out = crypto::keccak256(scratch);
+    if (scratch.capacity() > kKept)
+        scratch = Bytes();
+    return out;
 }
 
 Bytes serialise_unsigned(const Transaction& transaction) {
-    return encode(transaction, nullptr);
+    Bytes out;
+    encode(transaction, nullptr, out);
+    return out;
 }
 
 Bytes serialise(const Transaction& transaction, const crypto::Signature& signature) {
-    return encode(transaction, &signature);
+    Bytes out;
+    encode(transaction, &signature, out);
+    return out;
 }
 
 Hash32 transaction_hash(ByteView raw) noexcept {

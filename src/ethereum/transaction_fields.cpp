@@ -8,8 +8,27 @@ namespace redoubt::ethereum {
 
 namespace {
 
-constexpr std::array<std::string_view, kMembers> kNames = {
-    "type", "chainId", "nonce", "gas", "gasLimit", "gasPrice", "maxFeePerGas", "maxPriorityFeePerGas", "to", "value", "data", "input", "accessList", "from", "maxFeePerBlobGas", "blobVersionedHashes", "authorizationList", "blobs", "commitments", "proofs", "sidecars"};
+constexpr std::array<std::string_view, kMembers> kNames = {"type",
+                                                           "chainId",
+                                                           "nonce",
+                                                           "gas",
+                                                           "gasLimit",
+                                                           "gasPrice",
+                                                           "maxFeePerGas",
+                                                           "maxPriorityFeePerGas",
+                                                           "to",
+                                                           "value",
+                                                           "data",
+                                                           "input",
+                                                           "accessList",
+                                                           "from",
+                                                           "maxFeePerBlobGas",
+                                                           "blobVersionedHashes",
+                                                           "authorizationList",
+                                                           "blobs",
+                                                           "commitments",
+                                                           "proofs",
+                                                           "sidecars"};
 
 constexpr std::uint32_t bit(Member member) noexcept {
     return 1u << static_cast<unsigned>(member);
@@ -97,8 +116,9 @@ Result<TransactionType> decide_type(const Members& members, std::optional<Transa
 
 Status read_fees(const Members& members, Dialect dialect, Transaction& out) {
     if (out.type < TransactionType::DynamicFee) {
-        REDOUBT_TRY(out.gas_price, need_u256(members[Member::GasPrice], dialect, "the transaction needs gasPrice",
-                                             "gasPrice must be an integer below 2^256, in wei"));
+        REDOUBT_TRY(out.gas_price,
+                    need_u256(members[Member::GasPrice], dialect, "the transaction needs gasPrice",
+                              "gasPrice must be an integer below 2^256, in wei"));
         return {};
     }
     REDOUBT_TRY(out.max_fee_per_gas,
@@ -165,8 +185,8 @@ Result<std::vector<AccessListEntry>> read_access_list(const json::Value& value, 
     return out;
 }
 
-Result<std::optional<Address>> read_address(const Members& members, Member name,
-                                            bool empty_is_absent, FixedText invalid) {
+Result<std::optional<Address>> read_address(const Members& members, Member name, bool empty_is_absent,
+                                            FixedText invalid) {
     const auto found = members[name];
     if (!found || (empty_is_absent && found->is_string() && found->text().empty()))
         return std::nullopt;

@@ -66,8 +66,8 @@ Result<std::uint64_t> need_u64(const std::optional<json::Value>& found, Dialect 
 // Hexadecimal bytes; the reference dialect may leave out the "0x".
 Result<Bytes> data_bytes(const json::Value& value, Dialect dialect);
 
-// Refuses members that the dialect does not have, and reads type, nonce, chainId, the fees, to, from and accessList:
-// what reads alike in both.
+// Refuses members that the dialect does not have, and reads type, nonce, chainId, the fees, to, from and
+// accessList: what reads alike in both.
 Status read_common(const Members& members, Dialect dialect, ParsedTransaction& out);
 
 } // namespace redoubt::ethereum

@@ -15,8 +15,9 @@ Result<std::uint64_t> read_gas(const Members& members) {
                 need_u64(members[members[Member::GasLimit] ? Member::GasLimit : Member::Gas], kDialect,
                          "the transaction needs gas", "gas must be an integer below 2^64"));
     if (both) {
-        REDOUBT_TRY(const std::uint64_t other, need_u64(members[Member::Gas], kDialect, "the transaction needs gas",
-                                                        "gas must be an integer below 2^64"));
+        REDOUBT_TRY(const std::uint64_t other,
+                    need_u64(members[Member::Gas], kDialect, "the transaction needs gas",
+                             "gas must be an integer below 2^64"));
         if (other != gas)
             return fail(Code::AmbiguousField, "gas and gasLimit differ; give one");
     }
@@ -39,7 +40,8 @@ Result<Bytes> read_data(const Members& members) {
 
 Status read_blob_members(const Members& members, Transaction& out) {
     REDOUBT_TRY(out.max_fee_per_blob_gas,
-                need_u256(members[Member::MaxFeePerBlobGas], kDialect, "a blob transaction needs maxFeePerBlobGas",
+                need_u256(members[Member::MaxFeePerBlobGas], kDialect,
+                          "a blob transaction needs maxFeePerBlobGas",
                           "maxFeePerBlobGas must be an integer below 2^256, in wei"));
     const auto hashes = members[Member::BlobVersionedHashes];
     if (!hashes)
@@ -100,7 +102,7 @@ void write_transaction_json(json::Writer& writer, const Transaction& t, const Ad
         writer.plain("chainId", to_quantity(*t.chain_id));
     else
         writer.key("chainId").null();
-    writer.plain("from", to_checksum(from)).plain("nonce", to_quantity(t.nonce));
+    writer.plain("from", checksum(from)).plain("nonce", to_quantity(t.nonce));
     if (t.type >= TransactionType::DynamicFee)
         writer.plain("maxFeePerGas", to_quantity(t.max_fee_per_gas))
             .plain("maxPriorityFeePerGas", to_quantity(t.max_priority_fee_per_gas));
@@ -108,14 +110,14 @@ void write_transaction_json(json::Writer& writer, const Transaction& t, const Ad
         writer.plain("gasPrice", to_quantity(t.gas_price));
     writer.plain("gas", to_quantity(t.gas));
     if (t.to)
-        writer.plain("to", to_checksum(*t.to));
+        writer.plain("to", checksum(*t.to));
     else
         writer.key("to").null();
     writer.plain("value", to_quantity(t.value)).hex("input", t.data);
     if (t.type != TransactionType::Legacy) {
         writer.key("accessList").begin_array();
         for (const auto& entry : t.access_list) {
-            writer.begin_object().plain("address", to_checksum(entry.address)).key("storageKeys");
+            writer.begin_object().plain("address", checksum(entry.address)).key("storageKeys");
             writer.begin_array();
             for (const auto& key : entry.storage_keys)
                 writer.hex(key);

@@ -11,8 +11,7 @@ const Route* route_of(Call& call) noexcept {
     return call.route;
 }
 
-Call call_for(const Call& first, std::string method, std::string path, std::string json,
-              Respond respond) {
+Call call_for(const Call& first, std::string method, std::string path, std::string json, Respond respond) {
     Call call;
     call.request.method = std::move(method);
     const auto mark = path.find('?');

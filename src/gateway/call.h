@@ -38,7 +38,7 @@ class Respond {
     Respond() = default;
     Respond(std::shared_ptr<Answerer> to) noexcept : to_(std::move(to)) {} // NOLINT: it is one
     template<class Function>
-        requires std::invocable<Function&, net::HttpResponse>
+    requires std::invocable<Function&, net::HttpResponse>
     Respond(Function function) // NOLINT: as std::function
         : to_(std::make_shared<Calling<Function>>(std::move(function))) {}
 
@@ -61,7 +61,7 @@ struct Call {
     Caller caller;
     std::string request_id;   // 32 hexadecimal digits; in the answer's header and in every log line
     std::string trace_parent; // W3C Trace Context, as it is passed on; empty: none came
-    Respond respond;                      // exactly once
+    Respond respond;          // exactly once
     std::shared_ptr<const Answerer> from; // who waits for it in the end; nullptr: not known
 
     bool client_gone() const { return from && from->gone(); }
@@ -76,7 +76,6 @@ using Serve = std::function<void(Call&& call)>;
 
 // A call of the gateway's own in another's name: `method` and `path` as a client would send them, with a JSON
 // body. Request id, trace and caller are the first call's; the answer comes to `respond`.
-Call call_for(const Call& first, std::string method, std::string path, std::string json,
-              Respond respond);
+Call call_for(const Call& first, std::string method, std::string path, std::string json, Respond respond);
 
 } // namespace redoubt::gateway

@@ -7,6 +7,7 @@
 #include "crypto/owner_signature.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
 
@@ -205,20 +206,29 @@ std::string receipt_json(const Receipt& receipt) {
 
 Hash32 request_digest(std::string_view method, std::string_view authority, std::string_view path,
                       bool has_query, std::string_view query, std::string_view content_type, ByteView body) {
-    Bytes head;
-    head.reserve(kRequestDomain.size() + 6 * 4 + method.size() + authority.size() + path.size() + 1 +
-                 query.size() + content_type.size());
-    Writer writer(head);
-    writer.bytes(as_bytes(kRequestDomain))
-        .block32(as_bytes(method))
-        .block32(as_bytes(authority))
-        .block32(as_bytes(path));
-    // With its question mark, so that an empty query is another request than none.
-    writer.u32(static_cast<std::uint32_t>(has_query ? query.size() + 1 : 0));
-    if (has_query)
-        writer.u8('?').bytes(as_bytes(query));
-    writer.block32(as_bytes(content_type)).u32(static_cast<std::uint32_t>(body.size()));
-    return crypto::sha256({head, body});
+    const std::size_t asked = has_query ? query.size() + 1 : 0; // the question mark: an empty query is one
+    const std::size_t size = kRequestDomain.size() + 6 * sizeof(std::uint32_t) + method.size() +
+                             authority.size() + path.size() + asked + content_type.size();
+    std::array<std::uint8_t, 512> usual; // most heads fit
+    Bytes longer(size > usual.size() ? size : 0);
+    std::uint8_t* const head = longer.empty() ? usual.data() : longer.data();
+    Pen pen(head);
+    const auto part = [&pen](std::string_view text) {
+        pen.u32(static_cast<std::uint32_t>(text.size()));
+        pen.bytes(as_bytes(text));
+    };
+    pen.bytes(as_bytes(kRequestDomain));
+    part(method);
+    part(authority);
+    part(path);
+    pen.u32(static_cast<std::uint32_t>(asked));
+    if (has_query) {
+        pen.u8('?');
+        pen.bytes(as_bytes(query));
+    }
+    part(content_type);
+    pen.u32(static_cast<std::uint32_t>(body.size()));
+    return crypto::sha256({ByteView(head, size), body});
 }
 
 Bytes receipt_head_message(const ReceiptHead& head) {

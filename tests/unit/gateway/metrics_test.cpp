@@ -61,7 +61,8 @@ TEST(Metrics, know_how_many_requests_are_in_flight_and_how_many_nobody_answered)
     Metrics metrics;
     metrics.count(front.flights());
     std::deque<Call> calls;
-    front.add_route({[](const auto&) { return true; }, [&](Call&& call) { calls.push_back(std::move(call)); }});
+    front.add_route(
+        {[](const auto&) { return true; }, [&](Call&& call) { calls.push_back(std::move(call)); }});
     front.handle({}, {});
     front.handle({}, {});
     EXPECT_TRUE(has(metrics.render(), "redoubt_requests_in_flight 2"));
