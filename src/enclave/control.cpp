@@ -105,7 +105,7 @@ Status Enclave::install_manifest(ByteView payload) {
     started.time = clock_.now();
     started.decision = trust::Decision::Started;
     started.policy_digest = crypto::sha256(as_bytes(parsed.canonical));
-    (void)receipts_->append(std::move(started), true);
+    (void)receipts_->append(started, true);
     manifest_owner_ = std::make_unique<trust::Manifest>(std::move(parsed));
     manifest_.store(manifest_owner_.get(), std::memory_order_release);
     log(LogLevel::Info, "manifest taken", {{"digest", to_hex(digest)}, {"pcr16", to_hex(wanted)}});

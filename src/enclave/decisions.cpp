@@ -325,26 +325,24 @@ Status Enclave::admitted(const Asked& asked, bool act) {
 }
 
 void Enclave::add_receipt(const Hash32& digest, const Note& note, wire::Reply& reply) {
-    trust::Receipt receipt;
+    thread_local trust::Receipt receipt; // used again for its texts' memory
     const bool allowed = reply.status < 400 || note.changed;
     receipt.time = clock_.now();
     receipt.decision = !allowed        ? trust::Decision::Refused
                        : note.repeated ? trust::Decision::Repeated
                                        : trust::Decision::Allowed;
     receipt.operation = note.operation;
-    if (!allowed)
-        receipt.code = code_of(reply);
+    receipt.code = allowed ? std::string_view() : code_of(reply);
     receipt.key_id = note.key_id;
     receipt.request_digest = digest;
-    if (allowed)
-        receipt.signed_digest = note.signed_digest;
+    receipt.signed_digest = allowed ? note.signed_digest : Hash32{};
     receipt.policy_digest = note.policy_digest;
     receipt.rule = note.rule;
     receipt.principal = note.principal;
     const auto& id = receipts_->id();
     const std::string name(reinterpret_cast<const char*>(id.data()), id.size());
     reply.records.reserve(reply.records.size() + 2);
-    if (auto made = receipts_->append(std::move(receipt), allowed || note.known))
+    if (auto made = receipts_->append(receipt, allowed || note.known))
         reply.records.push_back({wire::ItemKind::Receipt, name, std::move(*made)});
     if (auto head = receipts_->last_head())
         reply.records.push_back({wire::ItemKind::ReceiptHead, name, std::move(*head)});

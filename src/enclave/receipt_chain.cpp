@@ -44,7 +44,7 @@ std::size_t ReceiptChain::kept() const {
     return kept_.size();
 }
 
-std::optional<Bytes> ReceiptChain::append(trust::Receipt receipt, bool known) {
+std::optional<Bytes> ReceiptChain::append(trust::Receipt& receipt, bool known) {
     const bool counted_only = !known && !unknown_.take();
     const std::lock_guard lock(mutex_);
     if (counted_only) {
