@@ -34,7 +34,10 @@ class ReceiptChain {
     // Fills in sequence, previous and skipped; gives the encoded receipt. `known`: the asker was
     // authenticated, or the decision allows. Nothing: it was only counted.
     std::optional<Bytes> append(trust::Receipt& receipt, bool known);
-    std::optional<Bytes> append(trust::Receipt&& receipt, bool known) { return append(receipt, known); }
+    std::optional<Bytes> append(const trust::Receipt& receipt, bool known) {
+        trust::Receipt copy = receipt;
+        return append(copy, known);
+    }
 
     // The latest head, signed; the same bytes until another receipt is made. Nothing: no receipt yet.
     std::optional<Bytes> head(UnixMs now);  // signs if there is something new (some 100 µs)
