@@ -84,9 +84,9 @@ void write_hex(ByteView bytes, char* out) noexcept {
         std::memcpy(&x, bytes.data() + i, sizeof x);
         const Sixteen high = digits(x >> 4), low = digits(x & 15);
         const Sixteen first =
-            __builtin_shuffle(high, low, Sixteen{0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23});
-        const Sixteen second = __builtin_shuffle(
-            high, low, Sixteen{8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31});
+            __builtin_shufflevector(high, low, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+        const Sixteen second =
+            __builtin_shufflevector(high, low, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
         std::memcpy(out, &first, sizeof first);
         std::memcpy(out + sizeof first, &second, sizeof second);
     }
