@@ -112,7 +112,7 @@ class Document {
         std::uint64_t out = 0;
         if (name.size() >= sizeof out)
             std::memcpy(&out, name.data(), sizeof out);
-        else
+        else if (!name.empty())
             std::memcpy(&out, name.data(), name.size());
         return out;
     }

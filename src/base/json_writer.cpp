@@ -89,7 +89,7 @@ Writer& Writer::plain(std::string_view value) {
         if (comma)
             *room++ = ',';
         room[0] = room[1 + value.size()] = '"';
-        std::memcpy(room + 1, value.data(), value.size());
+        value.copy(room + 1, value.size());
     });
     return *this;
 }
@@ -147,7 +147,7 @@ void append_escaped(std::string& out, std::string_view text) {
     const std::size_t plain = plain_length(text);
     append_room(out, plain + 2, [&](char* room) {
         room[0] = room[plain + 1] = '"';
-        std::memcpy(room + 1, text.data(), plain);
+        text.copy(room + 1, plain); // perhaps of no text at all
     });
     if (plain == text.size())
         return;
