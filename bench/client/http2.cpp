@@ -27,6 +27,7 @@ constexpr std::size_t kStreamsKnown = 1 << 16; // by the lower bits of their num
 // The static table (RFC 7541, appendix A), and where the dynamic one begins.
 constexpr std::uint8_t kPost = 3, kHttps = 7, kAuthority = 1, kPath = 4, kContentType = 31;
 constexpr std::size_t kDynamic = 62;
+constexpr std::size_t kTable = 4'096; // bytes, RFC 9113, section 6.5.2
 
 struct FreeInflater {
     void operator()(nghttp2_hd_inflater* inflater) const noexcept { nghttp2_hd_inflate_del(inflater); }
@@ -126,7 +127,7 @@ class Http2 final : public Connection {
             if (known != nullptr)
                 die("a request has waited while tens of thousands were answered");
             known = &slot;
-            append_head(slot);
+            append_head(slot, body_.empty());
             for (std::size_t at = 0; at < body_.size();) {
                 const std::size_t size = std::min(body_.size() - at, kMostPayload);
                 append_frame_head(out_, size, NGHTTP2_DATA,
@@ -137,9 +138,10 @@ class Http2 final : public Connection {
         }
     }
 
-    void append_head(const Slot& slot) {
+    void append_head(const Slot& slot, bool last) {
         const std::size_t frame = out_.size();
-        append_frame_head(out_, 0, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, slot.stream);
+        append_frame_head(out_, 0, NGHTTP2_HEADERS,
+                          NGHTTP2_FLAG_END_HEADERS | (last ? NGHTTP2_FLAG_END_STREAM : 0), slot.stream);
         path_.clear();
         requests_.append_path(path_, slot.asked.request);
         out_.push_back(static_cast<char>(0x80 | kPost));
@@ -147,6 +149,8 @@ class Http2 final : public Connection {
         const auto& more = requests_.more_headers();
         if (common_.empty()) { // the first: into the table
             common_ = path_;
+            if (table_size() > kTable)
+                die("the headers that all requests have are more than HPACK's table holds");
             append_indexed_name(kAuthority, requests_.authority());
             append_indexed_name(kPath, path_);
             append_indexed_name(kContentType, "application/json");
@@ -186,6 +190,16 @@ class Http2 final : public Connection {
             die("a request's headers are longer than a frame");
         for (std::size_t i = 0; i < 3; ++i)
             out_[frame + i] = static_cast<char>(size >> (16 - 8 * i));
+    }
+
+    // RFC 7541, section 4.1: of what goes into the server's table, whose names are no longer than this.
+    std::size_t table_size() const {
+        constexpr std::size_t kEach = 32, kLongest = sizeof("content-type");
+        std::size_t out = 3 * (kEach + kLongest) + requests_.authority().size() + path_.size() +
+                          std::string_view("application/json").size();
+        for (const auto& [name, value] : requests_.more_headers())
+            out += kEach + name.size() + value.size();
+        return out;
     }
 
     void append_indexed_name(std::uint8_t name, std::string_view value) {
@@ -272,7 +286,7 @@ class Http2 final : public Connection {
             const std::uint32_t id = number(payload.first(2)), value = number(payload.subspan(2, 4));
             if (id == NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS && value < slots_.size())
                 die("the server takes fewer requests at a time than streams says");
-            if (id == NGHTTP2_SETTINGS_HEADER_TABLE_SIZE && value < 4'096)
+            if (id == NGHTTP2_SETTINGS_HEADER_TABLE_SIZE && value < kTable)
                 die("the server has no room for the headers that all requests have");
             if (id == NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE)
                 stream_window_ = value;

@@ -33,7 +33,7 @@ std::string to_hex(ByteView bytes);
 std::string to_hex0x(ByteView bytes);
 // Adds the digits alone.
 void append_hex(std::string& out, ByteView bytes);
-void write_hex(ByteView bytes, char* out) noexcept; // 2 * bytes.size() digits
+void write_hex(ByteView bytes, char* out) noexcept; // `out` has room for 2 * bytes.size()
 
 // Strict: an even number of digits, either case, no prefix, no space; anything else is nullopt. `from_hex0x`
 // demands a lower-case "0x". The empty string (or bare "0x") is the empty byte string.

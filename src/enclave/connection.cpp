@@ -113,12 +113,11 @@ void Shared::sign() {
 void Shared::run(std::vector<SigningQueue::TaskPtr>& tasks, By by) {
     std::array<Enclave::Ask, SigningQueue::kMostTogether> asks;
     std::array<SigningTask*, SigningQueue::kMostTogether> asked;
-    const std::int64_t now = monotonic_ms();
     std::size_t count = 0;
     for (const auto& task : tasks) {
         asks[count].kind = task->kind;
         asks[count].payload = task->payload;
-        asks[count].waited_ms = now - task->came;
+        asks[count].came = task->came;
         asks[count].connection = task->client.get();
         asked[count++] = task.get();
     }

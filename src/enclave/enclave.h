@@ -126,7 +126,7 @@ class Enclave {
     struct Ask {
         wire::Kind kind = wire::Kind::Request; // or Probe
         ByteView payload;
-        std::int64_t waited_ms = 0;
+        std::int64_t came = monotonic_ms(); // when the frame did
         const policy::PublicKey* connection = nullptr;
         std::optional<wire::Reply> reply; // the answer
     };
@@ -299,8 +299,9 @@ class Enclave {
     Result<crypto::Signature> sign(const OpenKey& key, const Hash32& digest) const;
     Status may_leave(const OpenKey& key, const Hash32& digest, const crypto::Signature& signature) const;
     // Has a digest signed, if the key's policy allows it; else says why not.
+    template<class Digest> // a function that gives it
     MaybeReply to_sign(const Asked& asked, std::shared_ptr<const OpenKey> key, const policy::Facts& facts,
-                       const Hash32& digest);
+                       Digest&& digest);
     wire::Reply signed_digest(Pass& pass, const crypto::Signature& signature,
                               const std::function<void(json::Writer&)>& more = {});
     wire::Reply signed_reply(Pass& pass, const api::SignTransaction& operation,

@@ -24,7 +24,8 @@ struct Enclave::Pass {
     MaybeReply reply;
 
     // As new, but for memory that the next request can use.
-    void clear() {
+    void clear() noexcept {
+        digest = {};
         was_read = decides = false;
         message.headers.clear();
         message.items.clear();

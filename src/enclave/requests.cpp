@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // A client's request on its way through the enclave: read, decided, signed, answered.
-#include "api/facts.h"
 #include "enclave/pass.h"
 
 namespace redoubt::enclave {
@@ -29,22 +28,31 @@ std::optional<wire::Reply> Enclave::request(ByteView payload, MayWait may_wait, 
 
 void Enclave::handle(std::span<Ask> asks) {
     // What was used before keeps its memory; kept are no secrets and nothing long.
-    thread_local std::vector<std::unique_ptr<Pass>> passes;
-    while (passes.size() < asks.size())
-        passes.push_back(std::make_unique<Pass>());
+    thread_local std::vector<std::unique_ptr<Pass>> all;
+    while (all.size() < asks.size())
+        all.push_back(std::make_unique<Pass>());
+    // Whatever happens, nobody gets what was another's.
+    struct Cleared {
+        std::span<const std::unique_ptr<Pass>> passes;
+        ~Cleared() {
+            for (const auto& pass : passes)
+                pass->clear();
+        }
+    };
+    const Cleared cleared{std::span(all).first(asks.size())};
+    const auto passes = cleared.passes;
     for (std::size_t i = 0; i < asks.size(); ++i)
         if (asks[i].kind == wire::Kind::Request)
-            begin(*passes[i], asks[i].payload, MayWait::No, asks[i].waited_ms, asks[i].connection);
+            begin(*passes[i], asks[i].payload, MayWait::No, monotonic_ms() - asks[i].came,
+                  asks[i].connection);
         else
             passes[i]->reply = handle(asks[i].kind, asks[i].payload, MayWait::No);
+    for (const auto& pass : passes)
+        sign(*pass);
+    for (const auto& pass : passes)
+        verify(*pass);
     for (std::size_t i = 0; i < asks.size(); ++i)
-        sign(*passes[i]);
-    for (std::size_t i = 0; i < asks.size(); ++i)
-        verify(*passes[i]);
-    for (std::size_t i = 0; i < asks.size(); ++i) {
         asks[i].reply = finish(*passes[i]);
-        passes[i]->clear();
-    }
 }
 
 void Enclave::begin(Pass& pass, ByteView payload, MayWait may_wait, std::int64_t waited_ms,

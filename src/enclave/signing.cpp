@@ -134,12 +134,13 @@ Status Enclave::check_transaction(const OpenKey& key, const ethereum::ParsedTran
     return {};
 }
 
+template<class Digest>
 std::optional<wire::Reply> Enclave::to_sign(const Asked& asked, std::shared_ptr<const OpenKey> key,
-                                            const policy::Facts& facts, const Hash32& digest) {
+                                            const policy::Facts& facts, Digest&& digest) {
     Permit allowed = permit(asked, *key, facts);
     if (allowed.reply)
         return std::move(allowed.reply);
-    asked.note.signed_digest = digest;
+    asked.note.signed_digest = digest();
     asked.to_sign.key = std::move(key);
     asked.to_sign.records = std::move(allowed.records);
     return std::nullopt;
@@ -152,7 +153,7 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignTrans
     if (const auto status = check_transaction(*found.key, operation.transaction); !status)
         return refusal(status.error());
     return to_sign(asked, std::move(found.key), *api::facts_of(operation),
-                   ethereum::signing_hash(operation.transaction.transaction));
+                   [&] { return ethereum::signing_hash(operation.transaction.transaction); });
 }
 
 wire::Reply Enclave::signed_reply(Pass& pass, const api::SignTransaction& operation,
@@ -206,10 +207,10 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignMessa
     KeyOrReply found = signing_key(asked, operation.signer);
     if (!found.key)
         return std::move(found.reply);
-    return to_sign(asked, std::move(found.key), *api::facts_of(operation),
-                   operation.validator
-                       ? ethereum::validator_data_digest(*operation.validator, operation.message)
-                       : ethereum::personal_message_digest(operation.message));
+    return to_sign(asked, std::move(found.key), *api::facts_of(operation), [&] {
+        return operation.validator ? ethereum::validator_data_digest(*operation.validator, operation.message)
+                                   : ethereum::personal_message_digest(operation.message);
+    });
 }
 
 wire::Reply Enclave::signed_reply(Pass& pass, const api::SignMessage& operation,
@@ -226,7 +227,8 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignTyped
     KeyOrReply found = signing_key(asked, operation.signer);
     if (!found.key)
         return std::move(found.reply);
-    return to_sign(asked, std::move(found.key), *api::facts_of(operation), operation.typed_data.digest);
+    return to_sign(asked, std::move(found.key), *api::facts_of(operation),
+                   [&] { return operation.typed_data.digest; });
 }
 
 wire::Reply Enclave::signed_reply(Pass& pass, const api::SignTypedData& operation,
@@ -243,7 +245,7 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignAutho
     if (!found.key)
         return std::move(found.reply);
     return to_sign(asked, std::move(found.key), *api::facts_of(operation),
-                   ethereum::authorization_digest(operation.authorization));
+                   [&] { return ethereum::authorization_digest(operation.authorization); });
 }
 
 wire::Reply Enclave::signed_reply(Pass& pass, const api::SignAuthorization& operation,
@@ -268,7 +270,7 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignHash&
         return std::move(found.reply);
     if (const auto status = may_sign_raw(*found.key); !status)
         return refusal(status.error());
-    return to_sign(asked, std::move(found.key), *api::facts_of(operation), operation.hash);
+    return to_sign(asked, std::move(found.key), *api::facts_of(operation), [&] { return operation.hash; });
 }
 
 wire::Reply Enclave::signed_reply(Pass& pass, const api::SignHash&, const crypto::Signature& signature) {
@@ -286,7 +288,8 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignData&
                         "the data is a transaction, an authorization or a message in Ethereum's own "
                         "encoding; use the route for it"}
                 : status.error());
-    return to_sign(asked, std::move(found.key), *api::facts_of(operation), crypto::keccak256(operation.data));
+    return to_sign(asked, std::move(found.key), *api::facts_of(operation),
+                   [&] { return crypto::keccak256(operation.data); });
 }
 
 wire::Reply Enclave::signed_reply(Pass& pass, const api::SignData&, const crypto::Signature& signature) {

@@ -63,14 +63,17 @@ void SigningQueue::push(std::vector<TaskPtr>& tasks, std::size_t own) {
 
 // So few that the others find some, too.
 void SigningQueue::take(std::vector<TaskPtr>& out) {
-    const std::size_t share = (waiting_.size() + signers_ - 1) / signers_;
-    std::size_t bytes = bytes_;
-    for (std::size_t i = 0; i < std::min(share, kMostTogether); ++i) {
-        bytes -= waiting_.front()->payload.size();
+    const std::size_t share = std::min((waiting_.size() + signers_ - 1) / signers_, kMostTogether);
+    std::size_t taken = 0;
+    for (std::size_t i = 0; i < share; ++i) {
+        const std::size_t size = waiting_.front()->payload.size();
+        if (i > 0 && taken + size > kMostBytesTogether)
+            break;
+        taken += size;
         out.push_back(std::move(waiting_.front()));
         waiting_.pop_front();
     }
-    bytes_ = bytes;
+    bytes_ = bytes_ - taken;
     size_ = waiting_.size();
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests between the thread that reads them and those that sign: oldest first, some at a time,
-// to whichever signer is free.
-// Thread-safe.
+// Requests between the thread that reads them and those that sign: oldest first, some at a time, to whichever
+// signer is free. Thread-safe.
 #pragma once
 
 #include "enclave/tls_streams.h"
@@ -35,6 +34,8 @@ class SigningQueue {
     using TaskPtr = std::unique_ptr<SigningTask>;
 
     static constexpr std::size_t kMostTogether = 8;
+    // Bytes of payloads, of which long ones take milliseconds to read: one ends what is taken together.
+    static constexpr std::size_t kMostBytesTogether = 16 * 1024;
 
     explicit SigningQueue(int signers) noexcept : signers_(static_cast<std::size_t>(std::max(signers, 1))) {}
 
@@ -45,7 +46,8 @@ class SigningQueue {
     // Takes all; wakes as many signers as there is more in the queue than `own`, what the caller does
     // himself.
     void push(std::vector<TaskPtr>& tasks, std::size_t own);
-    // A signer's share of what waits, kMostTogether at most, appended to `out`. False: there is none.
+    // A signer's share of what waits, within both limits but one at least, appended to `out`. False: there
+    // is none.
     bool try_pop(std::vector<TaskPtr>& out);
     bool pop(std::vector<TaskPtr>& out); // waits for one; false: stop() was called
     void stop();

@@ -8,6 +8,7 @@ namespace redoubt::ethereum {
 
 namespace {
 
+// In the order of Member.
 constexpr std::array<std::string_view, kMembers> kNames = {"type",
                                                            "chainId",
                                                            "nonce",

@@ -32,7 +32,7 @@ class Answerer {
     virtual bool gone() const { return false; }
 };
 
-// Calls an Answerer, or a function of an answer. Copies call the same one.
+// Calls an Answerer, or a function of an answer. Copies call the same one; an empty one is not to be called.
 class Respond {
   public:
     Respond() = default;

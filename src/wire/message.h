@@ -68,7 +68,7 @@ struct Request {
 bool is_request_id(std::string_view text) noexcept;      // 1 to 64 of A-Z a-z 0-9 . _ -
 void encode_request(Bytes& out, const Request& request); // payload only
 Result<Request> decode_request(ByteView payload);        // Error: BadRequest
-// The same into one that is used again, for its memory.
+// The same into one that is used again, for its memory; where it fails that holds no request.
 Status decode_request(ByteView payload, Request& request);
 
 struct CredentialsMessage {

@@ -60,6 +60,8 @@ TEST(Metrics, know_how_many_requests_are_in_flight_and_how_many_nobody_answered)
     Front front;
     Metrics metrics;
     metrics.count(front.flights());
+    int answered = 0;
+    front.add_watch([&](const auto&, const Call&, const net::HttpResponse&, std::int64_t) { ++answered; });
     std::deque<Call> calls;
     front.add_route(
         {[](const auto&) { return true; }, [&](Call&& call) { calls.push_back(std::move(call)); }});
@@ -67,6 +69,7 @@ TEST(Metrics, know_how_many_requests_are_in_flight_and_how_many_nobody_answered)
     front.handle({}, {});
     EXPECT_TRUE(has(metrics.render(), "redoubt_requests_in_flight 2"));
     calls.front().respond(net::HttpResponse::json(200, "{}"));
+    EXPECT_EQ(answered, 1);
     EXPECT_TRUE(has(metrics.render(), "redoubt_requests_in_flight 1"));
     calls.pop_front(); // it was answered before: not counted twice
     EXPECT_TRUE(has(metrics.render(), "redoubt_requests_in_flight 1"));
