@@ -36,7 +36,7 @@ class Carrier final : public net::HttpCarrier {
     bool secure() const noexcept override { return true; }
     const std::string& common_lines() override { return date_; }
     const std::string& date() override { return date_; }
-    void hand_on(net::HttpRequest request, std::uint64_t sequence) override {
+    void hand_on(net::HttpRequest&& request, std::uint64_t sequence) override {
         net::HttpRequest again;
         require(net::take_request_line(again, request.method, request.target, options_.limits.request_line)
                     .has_value());
