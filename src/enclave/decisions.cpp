@@ -339,13 +339,12 @@ void Enclave::add_receipt(const Hash32& digest, const Note& note, wire::Reply& r
     receipt.policy_digest = note.policy_digest;
     receipt.rule = note.rule;
     receipt.principal = note.principal;
-    const auto& id = receipts_->id();
-    const std::string name(reinterpret_cast<const char*>(id.data()), id.size());
+    const std::string_view name = as_text(receipts_->id());
     reply.records.reserve(reply.records.size() + 2);
     if (auto made = receipts_->append(receipt, allowed || note.known))
-        reply.records.push_back({wire::ItemKind::Receipt, name, std::move(*made)});
+        reply.records.push_back({wire::ItemKind::Receipt, std::string(name), std::move(*made)});
     if (auto head = receipts_->last_head())
-        reply.records.push_back({wire::ItemKind::ReceiptHead, name, std::move(*head)});
+        reply.records.push_back({wire::ItemKind::ReceiptHead, std::string(name), std::move(*head)});
 }
 
 // What the gateway's log lacks, and a head that covers it.

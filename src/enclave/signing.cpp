@@ -169,7 +169,7 @@ wire::Reply Enclave::signed_reply(Pass& pass, const api::SignTransaction& operat
         .hex("hash", ethereum::transaction_hash(raw))
         .hex("r", signature.r)
         .hex("s", signature.s)
-        .plain("v", ethereum::to_quantity(ethereum::v_of(transaction, signature.y_parity)))
+        .plain("v", ethereum::quantity(ethereum::v_of(transaction, signature.y_parity)))
         .member("y_parity", std::uint64_t{signature.y_parity})
         .key("transaction");
     ethereum::write_transaction_json(writer, transaction, from);

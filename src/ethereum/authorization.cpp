@@ -130,10 +130,10 @@ Result<SignedAuthorization> signed_authorization_from_json(const json::Value& ob
 
 void write_authorization_json(json::Writer& writer, const SignedAuthorization& entry) {
     writer.begin_object()
-        .plain("chainId", to_quantity(entry.authorization.chain_id))
+        .plain("chainId", quantity(entry.authorization.chain_id))
         .plain("address", checksum(entry.authorization.address))
-        .plain("nonce", to_quantity(entry.authorization.nonce))
-        .plain("yParity", to_quantity(std::uint64_t{entry.signature.y_parity}))
+        .plain("nonce", quantity(entry.authorization.nonce))
+        .plain("yParity", quantity(std::uint64_t{entry.signature.y_parity}))
         .member("r", to_hex0x(entry.signature.r))
         .member("s", to_hex0x(entry.signature.s))
         .end_object();

@@ -97,23 +97,23 @@ Result<ParsedTransaction> transaction_from_json(const json::Value& object) {
 
 void write_transaction_json(json::Writer& writer, const Transaction& t, const Address& from) {
     writer.begin_object();
-    writer.plain("type", to_quantity(static_cast<std::uint64_t>(t.type)));
+    writer.plain("type", quantity(static_cast<std::uint64_t>(t.type)));
     if (t.chain_id)
-        writer.plain("chainId", to_quantity(*t.chain_id));
+        writer.plain("chainId", quantity(*t.chain_id));
     else
         writer.key("chainId").null();
-    writer.plain("from", checksum(from)).plain("nonce", to_quantity(t.nonce));
+    writer.plain("from", checksum(from)).plain("nonce", quantity(t.nonce));
     if (t.type >= TransactionType::DynamicFee)
-        writer.plain("maxFeePerGas", to_quantity(t.max_fee_per_gas))
-            .plain("maxPriorityFeePerGas", to_quantity(t.max_priority_fee_per_gas));
+        writer.plain("maxFeePerGas", quantity(t.max_fee_per_gas))
+            .plain("maxPriorityFeePerGas", quantity(t.max_priority_fee_per_gas));
     else
-        writer.plain("gasPrice", to_quantity(t.gas_price));
-    writer.plain("gas", to_quantity(t.gas));
+        writer.plain("gasPrice", quantity(t.gas_price));
+    writer.plain("gas", quantity(t.gas));
     if (t.to)
         writer.plain("to", checksum(*t.to));
     else
         writer.key("to").null();
-    writer.plain("value", to_quantity(t.value)).hex("input", t.data);
+    writer.plain("value", quantity(t.value)).hex("input", t.data);
     if (t.type != TransactionType::Legacy) {
         writer.key("accessList").begin_array();
         for (const auto& entry : t.access_list) {
@@ -126,7 +126,7 @@ void write_transaction_json(json::Writer& writer, const Transaction& t, const Ad
         writer.end_array();
     }
     if (t.type == TransactionType::Blob) {
-        writer.plain("maxFeePerBlobGas", to_quantity(t.max_fee_per_blob_gas));
+        writer.plain("maxFeePerBlobGas", quantity(t.max_fee_per_blob_gas));
         writer.key("blobVersionedHashes").begin_array();
         for (const auto& hash : t.blob_versioned_hashes)
             writer.hex(hash);

@@ -127,22 +127,26 @@ std::string to_decimal(const Uint256& value) {
     return {reversed.rbegin(), reversed.rend()};
 }
 
-std::string to_quantity(const Uint256& value) {
+QuantityText quantity(const Uint256& value) noexcept {
     std::size_t top = value.limbs.size() - 1;
     while (top > 0 && value.limbs[top] == 0)
         --top;
-    char text[64];
+    QuantityText out;
+    char* const digits = out.text.data() + 2;
     for (std::size_t i = 0; i <= top; ++i) {
         const auto bytes = std::bit_cast<ByteArray<8>>(std::byteswap(value.limbs[i]));
-        write_hex(bytes, text + 16 * (top - i));
+        write_hex(bytes, digits + 16 * (top - i));
     }
-    const std::size_t zeros =
-        std::min<std::size_t>(static_cast<std::size_t>(std::countl_zero(value.limbs[top])) / 4, 15);
-    std::string out;
-    out.reserve(2 + 16 * (top + 1) - zeros);
-    out += "0x";
-    out.append(text + zeros, 16 * (top + 1) - zeros);
+    // "0x" goes before the first digit that is written, over the zeros that are not.
+    out.begin = std::min<std::size_t>(static_cast<std::size_t>(std::countl_zero(value.limbs[top])) / 4, 15);
+    out.end = 2 + 16 * (top + 1);
+    out.text[out.begin] = '0';
+    out.text[out.begin + 1] = 'x';
     return out;
+}
+
+std::string to_quantity(const Uint256& value) {
+    return std::string(std::string_view(quantity(value)));
 }
 
 std::optional<Uint256> from_decimal(std::string_view digits) noexcept {
@@ -159,7 +163,9 @@ std::optional<Uint256> from_decimal(std::string_view digits) noexcept {
             value = value * 10 + static_cast<std::uint64_t>(c - '0');
             scale *= 10;
         }
-        if (multiply_add(out, scale, value) != 0)
+        if (out.is_zero()) // the first digits, of most numbers all
+            out.limbs[0] = value;
+        else if (multiply_add(out, scale, value) != 0)
             return std::nullopt;
     }
     return out;

@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 
+#include <array>
 #include <compare>
 
 namespace redoubt::ethereum {
@@ -29,7 +30,16 @@ std::optional<Uint256> from_big_endian(ByteView bytes) noexcept; // up to 32 byt
 Bytes to_minimal_big_endian(const Uint256& value);               // zero is empty (RLP)
 
 std::string to_decimal(const Uint256& value);
-std::string to_quantity(const Uint256& value);                         // "0x1f", zero is "0x0"
+// "0x1f", zero is "0x0": a view of what it holds.
+struct QuantityText {
+    std::array<char, 2 + 64> text;
+    std::size_t begin = 0, end = 0;
+    operator std::string_view() const noexcept { // NOLINT: it is one
+        return {text.data() + begin, end - begin};
+    }
+};
+QuantityText quantity(const Uint256& value) noexcept;
+std::string to_quantity(const Uint256& value);                         // the same
 std::optional<Uint256> from_decimal(std::string_view digits) noexcept; // digits only, no leading zero but "0"
 std::optional<Uint256>
 from_quantity(std::string_view text) noexcept; // "0x", then hex digits, no leading zero but "0x0"

@@ -100,8 +100,10 @@ void EnclaveLink::read() {
         auto reply = wire::decode_reply((*frame)->payload);
         if (found == waiting_.end() || !reply)
             return down("the enclave sent a reply that cannot be read, or to no request");
-        const Callback callback = std::move(found->second);
-        waiting_.erase(found);
+        auto node = waiting_.extract(found);
+        const Callback callback = std::move(node.mapped());
+        if (spare_.size() < kMostSpare)
+            spare_.push_back(std::move(node));
         come_to_ = std::max(come_to_, (*frame)->id);
         callback(std::move(reply));
     }
@@ -116,7 +118,15 @@ void EnclaveLink::send(wire::Kind kind, const std::function<void(Bytes&)>& encod
     if (waiting_.empty())
         heard_at_ = monotonic_ms();
     const std::uint64_t id = next_id_++;
-    waiting_.emplace(id, std::move(callback));
+    if (spare_.empty()) {
+        waiting_.emplace(id, std::move(callback));
+    } else {
+        auto node = std::move(spare_.back());
+        spare_.pop_back();
+        node.key() = id;
+        node.mapped() = std::move(callback);
+        waiting_.insert(std::move(node));
+    }
     const std::size_t payload_at = wire::begin_frame(out_, kind, id);
     encode(out_);
     wire::end_frame(out_, payload_at);

@@ -9,16 +9,44 @@
 #include "net/event_loop.h"
 #include "wire/message.h"
 
+#include <concepts>
 #include <functional>
 #include <memory>
 #include <unordered_map>
+#include <vector>
 
 namespace redoubt::gateway {
 
+// Who waits for a reply; whatever has a request under way can be it, so that waiting costs nothing besides.
+class ReplyReceiver {
+  public:
+    virtual ~ReplyReceiver() = default;
+    // Error: EnclaveUnavailable (the connection ended).
+    virtual void receive(Result<wire::Reply> reply) = 0;
+};
+
 class EnclaveLink : public std::enable_shared_from_this<EnclaveLink> {
   public:
-    // Error: EnclaveUnavailable (the connection ended). How long to wait is the caller's business.
-    using Callback = std::function<void(Result<wire::Reply>)>;
+    // A ReplyReceiver, or a function of a reply. How long to wait is the caller's business.
+    class Callback {
+      public:
+        Callback() = default;
+        Callback(std::shared_ptr<ReplyReceiver> to) noexcept : to_(std::move(to)) {} // NOLINT: it is one
+        template<class Function>
+        requires std::invocable<Function&, Result<wire::Reply>>
+        Callback(Function function) // NOLINT: as std::function
+            : to_(std::make_shared<Calling<Function>>(std::move(function))) {}
+        void operator()(Result<wire::Reply> reply) const { to_->receive(std::move(reply)); }
+
+      private:
+        template<class Function>
+        struct Calling final : ReplyReceiver {
+            explicit Calling(Function f) : function(std::move(f)) {}
+            void receive(Result<wire::Reply> reply) override { function(std::move(reply)); }
+            Function function;
+        };
+        std::shared_ptr<ReplyReceiver> to_;
+    };
     struct Events {
         std::function<void()> opened; // frames pass from now on
         std::function<void()> closed; // before the callbacks are told, so that they find other enclaves
@@ -56,6 +84,7 @@ class EnclaveLink : public std::enable_shared_from_this<EnclaveLink> {
     static constexpr int kConnectMs = 1'000;
 
   private:
+    static constexpr std::size_t kMostSpare = 1024;
     static constexpr int kPush = 16; // frames that wait for the turn's end; more are sent before
     enum class State { Down, Connecting, Open, Stopped };
     void connect();
@@ -79,7 +108,9 @@ class EnclaveLink : public std::enable_shared_from_this<EnclaveLink> {
     bool flush_deferred_ = false;
     std::uint64_t next_id_ = 1;
     std::uint64_t come_to_ = 0; // the highest id that was answered
-    std::unordered_map<std::uint64_t, Callback> waiting_;
+    using Waiting = std::unordered_map<std::uint64_t, Callback>;
+    Waiting waiting_;
+    std::vector<Waiting::node_type> spare_; // of it, at most kMostSpare
     std::int64_t heard_at_ = 0;
     net::EventLoop::TimerId timer_ = 0;
     bool timer_set_ = false;

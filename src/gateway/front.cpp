@@ -77,14 +77,14 @@ void Front::handle(net::HttpRequest&& request, net::HttpServer::Responder&& resp
     call.respond(net::HttpResponse::error(Code::NotFound, "there is no such route"));
 }
 
-void Front::ended(const Flight& flight, net::HttpResponse response) const {
-    const Call& seen = flight.seen;
+void Front::ended(Flight& flight, net::HttpResponse response) const {
+    Call& seen = flight.seen;
     if (finish_)
         response = finish_(std::move(response), seen.request, seen);
-    response.headers.push_back({"x-request-id", seen.request_id});
     const std::int64_t elapsed = monotonic_us() - flight.began_us;
     for (const auto& watch : watches_)
         watch(seen.request, seen, response, elapsed);
+    response.headers.push_back({"x-request-id", std::move(seen.request_id)});
     flight.respond(std::move(response));
 }
 

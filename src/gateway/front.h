@@ -45,7 +45,7 @@ class Front {
 
   private:
     struct Flight;
-    void ended(const Flight& flight, net::HttpResponse response) const;
+    void ended(Flight& flight, net::HttpResponse response) const;
 
     std::shared_ptr<Flights> flights_ = std::make_shared<Flights>();
     std::vector<Check> checks_;

@@ -121,7 +121,7 @@ void Router::handle(Call&& call) {
             refusal({Code::Overloaded, "too many requests are waiting; try again in a second"}));
 
     // Not make_shared: a job's memory is free when it ends, not when its deadline has passed.
-    JobPtr job(new Job(load_, std::move(call)));
+    const JobPtr job(new Job(*this, load_, std::move(call)));
     const std::int64_t now = monotonic_ms();
     job->deadline = now + deadline_ms_;
     const auto wait = preferred_wait_ms(job->request);
@@ -297,12 +297,9 @@ void Router::forward(const JobPtr& job, std::int64_t now) {
         return refuse(job, picked.error());
     ++job->attempts;
     const auto& link = *picked;
+    job->holder = link;
     link->send(
-        wire::Kind::Request, [&](Bytes& out) { job->encode(out, now); },
-        [this, job, weak = std::weak_ptr<EnclaveLink>(link)](Result<wire::Reply> reply) {
-            job->link = weak.lock();
-            replied(job, std::move(reply));
-        });
+        wire::Kind::Request, [&](Bytes& out) { job->encode(out, now); }, EnclaveLink::Callback(job));
 }
 
 void Router::replied(const JobPtr& job, Result<wire::Reply> reply) {

@@ -8,19 +8,26 @@
 namespace redoubt::gateway {
 
 // Ends when it was answered.
-struct Router::Job {
-    Job(std::shared_ptr<Load> of, Call asked)
-        : load(std::move(of)), call(std::move(asked)), request(call.request), size(request.body.size()) {
+struct Router::Job final : ReplyReceiver, std::enable_shared_from_this<Job> {
+    Job(Router& its_router, std::shared_ptr<Load> of, Call asked)
+        : router(its_router), load(std::move(of)), call(std::move(asked)), request(call.request),
+          size(request.body.size()) {
         ++load->jobs;
         load->bytes += size;
     }
-    ~Job() {
+    ~Job() override {
         --load->jobs;
         load->bytes -= size;
     }
     Job(const Job&) = delete;
     Job& operator=(const Job&) = delete;
 
+    void receive(Result<wire::Reply> reply) override {
+        link = holder.lock();
+        router.replied(shared_from_this(), std::move(reply));
+    }
+
+    Router& router; // outlives the links, which tell of replies
     std::shared_ptr<Load> load;
     Call call;
     net::HttpRequest& request; // the call's; its body stays, but for a sidecar
@@ -36,6 +43,7 @@ struct Router::Job {
     bool route_known = false;
     std::string tag, key_id;           // of the enclave, or the key, that the request names; or empty
     bool read_again = false;           // records, because a newer one was there
+    std::weak_ptr<EnclaveLink> holder; // has the request at the moment
     std::shared_ptr<EnclaveLink> link; // the one that asked for more
     std::optional<Inside> inside;
     std::vector<wire::Reply::Need> needs;

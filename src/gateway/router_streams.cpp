@@ -28,7 +28,7 @@ void Router::attend(Inside inside, wire::Reply first, std::function<void(Status)
         return done(fail(Code::Overloaded, "too many requests are waiting; try again in a second"));
     Call call;
     call.respond = [done = std::move(done)](net::HttpResponse response) { done(outcome_of(response)); };
-    JobPtr job(new Job(load_, std::move(call)));
+    JobPtr job(new Job(*this, load_, std::move(call)));
     job->deadline = monotonic_ms() + deadline_ms_;
     deadlines_.push_back(job);
     job->link = inside.link;

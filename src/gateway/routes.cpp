@@ -92,6 +92,8 @@ bool is_nobodys(std::string_view path) noexcept {
 }
 
 bool fits(std::string_view pattern, std::string_view path) noexcept {
+    if (path.empty() || (pattern.back() != '}' && pattern.back() != path.back())) // most do not
+        return false;
     while (!pattern.empty()) {
         const std::size_t p = std::min(pattern.find('/', 1), pattern.size());
         const std::size_t q = std::min(path.find('/', 1), path.size());

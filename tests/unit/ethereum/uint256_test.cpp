@@ -118,6 +118,8 @@ TEST(Uint256, zeros_inside_a_decimal_number_are_kept) {
     EXPECT_EQ(to_decimal(*from_decimal(kLargest)), kLargest);
     EXPECT_EQ(to_quantity(*from_decimal(kLargest)), "0x" + std::string(64, 'f'));
     EXPECT_EQ(to_quantity(0), "0x0");
+    EXPECT_EQ(to_quantity(*from_decimal("18446744073709551616")), "0x10000000000000000");
+    EXPECT_EQ(std::string_view(quantity(0x1f)), "0x1f");
     EXPECT_EQ(to_quantity(0x10203), "0x10203");
 }
 

@@ -45,6 +45,19 @@ TEST(Http2, a_request_arrives_as_it_would_over_http1) {
     EXPECT_EQ(counts.requests_http1, 1U);
 }
 
+TEST(Http2, an_answers_texts_are_sent_as_they_are) {
+    const std::string receipt(400, 'a'); // five bits each in Huffman's code
+    RunningServer server({}, [&](const HttpRequest&, const HttpServer::Responder& respond) {
+        auto response = HttpResponse::text(200, "ok");
+        response.headers.push_back({"redoubt-receipt", receipt});
+        respond(std::move(response));
+    });
+    Client client(server.endpoint());
+    const Answer answer = client.answer(client.get("/"));
+    EXPECT_EQ(answer.fields.at("redoubt-receipt"), receipt);
+    EXPECT_GT(answer.head_size, receipt.size());
+}
+
 TEST(Http2, requests_of_one_read_are_answered_together_and_in_any_order) {
     std::vector<std::pair<std::string, HttpServer::Responder>> waiting;
     RunningServer server({}, [&](const HttpRequest& request, HttpServer::Responder respond) {
