@@ -29,6 +29,7 @@ export function acceptance({ rows: list, peers, parts, machine }) {
     add(what, `≥ ${Math.round(least * 100)} %`, figure && spreadOf(percent, figure), figure && figure.median >= least);
   };
   ratio("HTTP/2, `host`, 10 rules, receipts, verification before release off, of raw sign", "h2-unverified", "of_sign", 0.55);
+  ratio("the same, of what libsecp256k1 signs with its own nonce function", "h2-unverified", "of_sign_stock_nonce", 0.55);
   ratio("the same with verification on, of raw sign + verify", "h2", "of_sign_verify", 0.65);
   for (const [suffix, how, name] of [["", "on", "of_sign_verify"], ["-unverified", "off", "of_sign"]]) {
     const host = rows.get(`h2${suffix}`)?.[name], session = rows.get(`session${suffix}`)?.[name];

@@ -2,6 +2,7 @@
 #include "enclave/connection.h"
 
 #include "base/log.h"
+#include "enclave/reply_text.h"
 
 #include <cerrno>
 #include <sys/epoll.h>
@@ -136,6 +137,9 @@ void Shared::run(std::vector<SigningQueue::TaskPtr>& tasks, By by) {
                 connection->shared_.collect();
             });
     }
+    for (auto& ask : std::span(asks).first(count))
+        if (ask.reply)
+            give_text(std::move(ask.reply->body));
     queue.recycle(tasks);
 }
 

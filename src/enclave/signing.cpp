@@ -5,6 +5,7 @@
 #include "crypto/keccak.h"
 #include "enclave/decisions.h"
 #include "enclave/pass.h"
+#include "enclave/reply_text.h"
 #include "ethereum/create.h"
 #include "trust/statement.h"
 
@@ -162,7 +163,7 @@ wire::Reply Enclave::signed_reply(Pass& pass, const api::SignTransaction& operat
     const ethereum::Address& from = pass.to_sign.key->address;
     const Bytes raw = ethereum::serialise(transaction, signature);
     wire::Reply reply;
-    reply.body.reserve(kReplyHead + 2 * raw.size() + 2 * transaction.data.size());
+    reply.body = take_text(kReplyHead + 2 * raw.size() + 2 * transaction.data.size());
     json::Writer writer(reply.body);
     writer.begin_object()
         .hex("raw_transaction", raw)
@@ -186,7 +187,7 @@ wire::Reply Enclave::signed_reply(Pass& pass, const api::SignTransaction& operat
 wire::Reply Enclave::signed_digest(Pass& pass, const crypto::Signature& signature,
                                    const std::function<void(json::Writer&)>& more) {
     wire::Reply reply;
-    reply.body.reserve(kReplyHead);
+    reply.body = take_text(kReplyHead);
     json::Writer writer(reply.body);
     writer.begin_object()
         .plain("address", ethereum::checksum(pass.to_sign.key->address))
@@ -251,7 +252,7 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::SignAutho
 wire::Reply Enclave::signed_reply(Pass& pass, const api::SignAuthorization& operation,
                                   const crypto::Signature& signature) {
     wire::Reply reply;
-    reply.body.reserve(kReplyHead);
+    reply.body = take_text(kReplyHead);
     json::Writer writer(reply.body);
     writer.begin_object()
         .plain("address", ethereum::checksum(pass.to_sign.key->address))

@@ -27,7 +27,7 @@ struct Router::Job final : ReplyReceiver, std::enable_shared_from_this<Job> {
         router.replied(shared_from_this(), std::move(reply));
     }
 
-    Router& router; // outlives the links, which tell of replies
+    Router& router; // of which nothing calls back once the pool has stopped
     std::shared_ptr<Load> load;
     Call call;
     net::HttpRequest& request; // the call's; its body stays, but for a sidecar

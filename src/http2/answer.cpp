@@ -12,10 +12,12 @@
 // HTTP/2 leaves it to the sender (RFC 7541, section 5.2), libnghttp2 has no option for it, and to code each
 // answer's receipt was the dearest of all that it does for one: so no text is shorter. The linker puts this
 // in the library's place (src/CMakeLists.txt).
+// NOLINTBEGIN(bugprone-reserved-identifier): the linker's name for it
 extern "C" std::size_t __wrap_nghttp2_hd_huff_encode_count(const std::uint8_t* text, std::size_t size);
 extern "C" std::size_t __wrap_nghttp2_hd_huff_encode_count(const std::uint8_t*, std::size_t size) {
     return size;
 }
+// NOLINTEND(bugprone-reserved-identifier)
 
 namespace redoubt::http2 {
 

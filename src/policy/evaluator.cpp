@@ -43,11 +43,9 @@ class Evaluation {
                 return out;
             }
         }
-        for (const Rule& rule : document_.rules)
-            if (rule.allow && asked(rule))
-                allow(rule, out);
-        if (!out.candidates.empty())
-            out.misses.clear();
+        allow(out, Misses::Untold);
+        if (out.candidates.empty())
+            allow(out, Misses::Told); // once more, for the answer: most requests are allowed
         return out;
     }
 
@@ -65,9 +63,16 @@ class Evaluation {
         return nullptr;
     }
 
-    void allow(const Rule& rule, Verdict& out) {
+    enum class Misses { Untold, Told };
+    void allow(Verdict& out, Misses misses) {
+        for (const Rule& rule : document_.rules)
+            if (rule.allow && asked(rule))
+                allow(rule, out, misses);
+    }
+
+    void allow(const Rule& rule, Verdict& out, Misses misses) {
         const auto miss = [&](Miss::Why why, std::string_view field) {
-            if (!out.candidates.empty() || out.misses.size() >= kMaxMisses)
+            if (misses == Misses::Untold || out.misses.size() >= kMaxMisses)
                 return;
             if (out.misses.empty())
                 out.misses.reserve(std::min(document_.rules.size(), kMaxMisses));
@@ -84,6 +89,8 @@ class Evaluation {
             of_document_ = charges_of(document_.limits, false);
         if (!of_document_->unreadable.empty())
             return miss(Miss::Why::Amount, of_document_->unreadable);
+        if (misses == Misses::Told) // the first time has decided
+            return;
         charges.list.insert(charges.list.end(), of_document_->list.begin(), of_document_->list.end());
         out.candidates.push_back({&rule, std::move(charges.list)});
     }
