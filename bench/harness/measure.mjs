@@ -38,7 +38,7 @@ async function trial(row, spec, options, folder) {
   if (row.mode === "handshakes") return only(row, await load({ ...spec, steps: [{ mode: "handshakes", resumed: row.resumed, seconds }] }, folder));
   const { line: closed, verified } = only({ ...row, mode: "closed" }, await closedLoop(row.capacity, Math.max(1, seconds / 2)));
   const rate = Math.max(1, Math.round(row.times * closed.signatures_per_s));
-  const open = only(row, await load({ ...spec, steps: [{ mode: "open", rate, arrivals: "poisson", warmup_s, seconds, trials: 1 }] }, folder));
+  const open = only(row, await load({ ...spec, steps: [{ mode: "open", rate, arrivals: "poisson", warmup_s: warmup_s + (row.settle_s ?? 0), seconds, trials: 1 }] }, folder));
   return { ...open, closed, verified: verified + open.verified };
 }
 
