@@ -266,6 +266,8 @@ class Enclave {
     KeyOrReply vault_key(const Asked& asked, std::string_view key_id);
     KeyOrReply signing_key(const Asked& asked, const api::Signer& signer);
     Result<std::shared_ptr<const OpenKey>> derive(const OpenKey& seed, const crypto::HdPath& path) const;
+    // Error: RecordInvalid (the address that the record names is another key's).
+    Result<crypto::PublicKey> public_key_of(const OpenKey& key) const;
     Status may_sign_raw(const OpenKey& key) const;
     Result<std::shared_ptr<OpenKey>> open_sealed(const OpenVault& vault, const sealed::KeyId& id,
                                                  ByteView record, UnixMs now);

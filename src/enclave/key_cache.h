@@ -12,16 +12,19 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 
 namespace redoubt::enclave {
 
 struct OpenKey {
-    Secret private_key;    // of an HD key: the one at crypto::kDefaultHdPath
-    Secret seed;           // of an HD key; else empty
-    Secret counter_secret; // of a key below a seed: what its HD key's counters are sealed by; else empty
-    crypto::PublicKey public_key;
-    ethereum::Address address;
+    Secret private_key;        // of an HD key: the one at crypto::kDefaultHdPath
+    Secret seed;               // of an HD key; else empty
+    Secret counter_secret;     // of a key below a seed: what its HD key's counters are sealed by; else empty
+    ethereum::Address address; // of a vault key's record: what its seal vouches for
+    // Nothing: not derived yet. Enclave::public_key_of() derives it and compares it with the address, and no
+    // signature leaves that does not name the address as its sender.
+    std::optional<crypto::PublicKey> public_key;
     sealed::KeyHead head;                           // of a vault key; default for reference keys
     std::shared_ptr<const policy::Document> policy; // nullptr: the open policy
     UnixMs policy_until = 0; // from then on another policy is in force; 0: none is pending

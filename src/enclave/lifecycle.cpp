@@ -235,6 +235,9 @@ std::optional<wire::Reply> Enclave::run(const Asked& asked, const api::ExportKey
             {Code::ExportRefused, "the key's policy names no such recipient in export_recipients"});
     if (asked.may_wait == MayWait::No)
         return std::nullopt;
+    // What is exported is the key of the address that the statement names.
+    if (const auto known = public_key_of(key); !known)
+        return refusal(known.error());
     if (auto allowed = permit(asked, key, *api::facts_of(operation)); allowed.reply)
         return allowed.reply;
     if (const auto status = attestor_.allow_statement(); !status)

@@ -122,7 +122,7 @@ Result<wire::Reply> Enclave::new_key(const OpenVault& vault, sealed::KeyHead hea
         key.private_key = std::move(secret);
     }
     REDOUBT_TRY(key.public_key, curve_->public_key(key.private_key));
-    key.address = ethereum::address_of(key.public_key);
+    key.address = ethereum::address_of(*key.public_key);
     head.address = key.address;
     head.vault = vault.record.id;
     head.epoch = vault.record.epoch;

@@ -44,6 +44,15 @@ Status Enclave::usable(const OpenKey& key, UnixMs now) const {
     return {};
 }
 
+Result<crypto::PublicKey> Enclave::public_key_of(const OpenKey& key) const {
+    if (key.public_key)
+        return *key.public_key;
+    REDOUBT_TRY(const auto derived, curve_->public_key(key.private_key));
+    if (ethereum::address_of(derived) != key.address)
+        return fail(Code::RecordInvalid, "the sealed record's address is not its key's");
+    return derived;
+}
+
 Result<std::shared_ptr<OpenKey>> Enclave::open_sealed(const OpenVault& vault, const sealed::KeyId& id,
                                                       ByteView record, UnixMs now) {
     REDOUBT_TRY(auto opened, sealed::open_key(vault.key, record));
@@ -57,11 +66,13 @@ Result<std::shared_ptr<OpenKey>> Enclave::open_sealed(const OpenVault& vault, co
     } else {
         private_key = std::move(opened.private_key);
     }
-    REDOUBT_TRY(key->public_key, curve_->public_key(private_key));
-    key->address = ethereum::address_of(key->public_key);
-    if (key->address != opened.head.address)
-        return fail(Code::RecordInvalid, "the sealed record's address is not its key's");
     key->private_key = std::move(private_key);
+    key->address = opened.head.address;
+    // Where every signature is verified before it leaves, that it names this address is verified with it, and
+    // a public key derived for that alone would be most of what opening costs.
+    if (hd || !manifest()->verify_before_release) {
+        REDOUBT_TRY(key->public_key, public_key_of(*key));
+    }
     if (hd)
         key->seed = std::move(opened.private_key);
     key->head = opened.head;
@@ -188,7 +199,8 @@ Result<std::string> Enclave::key_description(const OpenKey& key, const OpenVault
     trust::KeyStatement statement;
     statement.key_id = sealed::key_id_text(head.id);
     statement.address = ethereum::to_checksum(key.address);
-    statement.public_key = to_hex0x(key.public_key);
+    REDOUBT_TRY(const auto public_key, public_key_of(key));
+    statement.public_key = to_hex0x(public_key);
     statement.algorithm = sealed::algorithm_name(head.algorithm);
     statement.vault_id = sealed::vault_id_text(head.vault);
     statement.vault_commitment = to_hex(vault.record.commitment);

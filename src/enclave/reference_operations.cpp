@@ -89,7 +89,7 @@ Result<std::shared_ptr<const OpenKey>> Enclave::open_reference(ByteView cipherte
         if (!curve_->valid_key(key->private_key))
             return fail(Code::KeyInvalid, "the secret's plaintext is not a secp256k1 private key");
         REDOUBT_TRY(key->public_key, curve_->public_key(key->private_key));
-        key->address = ethereum::address_of(key->public_key);
+        key->address = ethereum::address_of(*key->public_key);
         REDOUBT_CHECK(reference_allowed(key->address));
         key->lease = std::make_shared<Lease>();
         key->lease->until = now + std::int64_t{1000} * m->limits.vault_lease_seconds;

@@ -64,7 +64,14 @@ std::optional<ethereum::Address> deployed(const ethereum::Transaction& transacti
 // invariant 6).
 Status Enclave::may_leave(const OpenKey& key, const Hash32& digest,
                           const crypto::Signature& signature) const {
-    if (manifest()->verify_before_release && !curve_->verify(key.public_key, digest, signature))
+    if (!manifest()->verify_before_release)
+        return {};
+    // The address is 20 bytes of the key's hash: whoever signs by mistake with another key does not meet it.
+    const auto is_sender = [&] {
+        const auto sender = curve_->recover(digest, signature);
+        return sender && ethereum::address_of(*sender) == key.address;
+    };
+    if (key.public_key ? !curve_->verify(*key.public_key, digest, signature) : !is_sender())
         return fail(Code::SigningFailed, "the signature did not verify and was withheld");
     return {};
 }
@@ -82,7 +89,7 @@ Result<std::shared_ptr<const OpenKey>> Enclave::derive(const OpenKey& seed,
     auto key = std::make_shared<OpenKey>();
     REDOUBT_TRY(key->private_key, crypto::derive_hd_key(*curve_, seed.seed, path));
     REDOUBT_TRY(key->public_key, curve_->public_key(key->private_key));
-    key->address = ethereum::address_of(key->public_key);
+    key->address = ethereum::address_of(*key->public_key);
     // Its counters are the whole key's, sealed by a secret of the seed.
     key->counter_secret = sealed::counter_key(seed.seed, seed.head.id);
     key->head = seed.head;

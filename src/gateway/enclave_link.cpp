@@ -11,8 +11,8 @@
 
 namespace redoubt::gateway {
 
-EnclaveLink::EnclaveLink(net::EventLoop& loop, net::Endpoint endpoint, Events events)
-    : loop_(loop), endpoint_(std::move(endpoint)), events_(std::move(events)) {}
+EnclaveLink::EnclaveLink(net::EventLoop& loop, net::Endpoint endpoint, Events events, std::size_t held_keys)
+    : loop_(loop), endpoint_(std::move(endpoint)), events_(std::move(events)), held_keys_(held_keys) {}
 
 EnclaveLink::~EnclaveLink() {
     if (timer_set_)
@@ -185,6 +185,7 @@ void EnclaveLink::down(FixedText why) {
         fd_.reset();
     }
     reader_ = wire::FrameReader();
+    held_keys_.clear();
     wipe(out_);
     out_.clear();
     sent_ = 0;

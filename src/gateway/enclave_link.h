@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "gateway/held_keys.h"
 #include "net/event_loop.h"
 #include "wire/message.h"
 
@@ -52,13 +53,15 @@ class EnclaveLink : public std::enable_shared_from_this<EnclaveLink> {
         std::function<void()> closed; // before the callbacks are told, so that they find other enclaves
     };
 
-    EnclaveLink(net::EventLoop& loop, net::Endpoint endpoint, Events events);
+    // `held_keys`: how many keys the enclave holds open.
+    EnclaveLink(net::EventLoop& loop, net::Endpoint endpoint, Events events, std::size_t held_keys);
     ~EnclaveLink();
     EnclaveLink(const EnclaveLink&) = delete;
     EnclaveLink& operator=(const EnclaveLink&) = delete;
 
     const net::Endpoint& endpoint() const noexcept { return endpoint_; }
     bool open() const noexcept { return state_ == State::Open; }
+    HeldKeys& held_keys() noexcept { return held_keys_; } // nothing of before the connection
     std::size_t outstanding() const noexcept { return waiting_.size(); }
     // Of those the ones that the enclave has not come to, as far as can be told: it takes frames in the order
     // in which they were sent, so whatever was sent before one that is answered waits for something else.
@@ -99,6 +102,7 @@ class EnclaveLink : public std::enable_shared_from_this<EnclaveLink> {
     net::Endpoint endpoint_;
     Events events_;
     State state_ = State::Down;
+    HeldKeys held_keys_;
     net::Fd fd_;
     std::uint32_t interest_ = 0;
     wire::FrameReader reader_;

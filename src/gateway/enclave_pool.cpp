@@ -61,7 +61,7 @@ EnclavePool::EnclavePool(net::EventLoop& loop, WorkerPool& store_workers, store:
                          CredentialKeeper& credentials, Setup setup, std::vector<Bytes> vaults,
                          std::function<void()> can_sign)
     : loop_(loop), store_workers_(store_workers), store_(store), credentials_(credentials),
-      setup_(std::move(setup)), can_sign_(std::move(can_sign)) {
+      setup_(std::move(setup)), held_keys_(held_keys_of(setup_.manifest)), can_sign_(std::move(can_sign)) {
     for (auto& record : vaults) {
         if (const auto decoded = sealed::decode_vault(record)) {
             vaults_.push_back(

@@ -19,7 +19,7 @@ class EnclavePool {
   public:
     struct Setup {
         std::vector<net::Endpoint> endpoints;
-        std::string manifest;      // its bytes, for enclaves that have none
+        std::string manifest;      // its bytes, for enclaves that have none; else read for a guess alone
         bool create_vault = false; // when the store has none
         std::size_t max_outstanding = 4096;
         bool short_queues = false;      // refuse what an enclave does not begin soon (queue_bound.h)
@@ -166,7 +166,8 @@ class EnclavePool {
         std::shared_ptr<const Bytes> record;
     };
     std::vector<Vault> vaults_;
-    bool damaged_ = false; // the store holds a vault that cannot be read: a new one would hide that
+    bool damaged_ = false;  // the store holds a vault that cannot be read: a new one would hide that
+    std::size_t held_keys_; // by each enclave, as the manifest has it
     std::function<void()> can_sign_;
     std::vector<std::shared_ptr<Member>> members_; // changes in set_endpoints and at watch's beginning
     bool creating_vault_ = false;

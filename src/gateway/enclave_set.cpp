@@ -15,7 +15,7 @@ EnclavePool::Member& EnclavePool::add_member(const net::Endpoint& endpoint) {
     member->since = monotonic_ms();
     member->link = std::make_shared<EnclaveLink>(
         loop_, endpoint,
-        EnclaveLink::Events{[this, &kept] { opened(kept); }, [this, &kept] { closed(kept); }});
+        EnclaveLink::Events{[this, &kept] { opened(kept); }, [this, &kept] { closed(kept); }}, held_keys_);
     members_.push_back(std::move(member));
     return kept;
 }

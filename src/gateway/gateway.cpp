@@ -25,7 +25,7 @@ namespace redoubt::gateway {
 
 namespace {
 
-constexpr std::size_t kMaxManifestBytes = 256 * 1024; // trust/manifest.h, which the gateway does not read
+constexpr std::size_t kMaxManifestBytes = 256 * 1024; // trust/manifest.h
 constexpr int kAwsTimeoutMs = 3'000;
 constexpr int kDrainMs = 10'000;
 constexpr int kSyncMs = 200; // between syncs of the log of receipts

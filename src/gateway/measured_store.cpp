@@ -29,14 +29,17 @@ auto MeasuredStore::measured(Call call, Ask ask) {
     static_assert(std::size(kNames) == kCalls);
     const std::int64_t began = monotonic_us();
     auto result = ask();
-    const std::int64_t took = monotonic_us() - began;
-    Counted& counted = counted_[static_cast<std::size_t>(call)];
-    const auto bucket = std::ranges::lower_bound(kBounds, static_cast<double>(took) / 1e6);
-    ++counted.buckets[static_cast<std::size_t>(bucket - kBounds.begin())];
-    counted.sum_us += static_cast<std::uint64_t>(took);
-    if (!result && is_failure(result.error().code))
-        ++counted.failed;
+    count(call, monotonic_us() - began, !result && is_failure(result.error().code));
     return result;
+}
+
+void MeasuredStore::count(Call call, std::int64_t took_us, bool failed) {
+    Counted& counted = counted_[static_cast<std::size_t>(call)];
+    const auto bucket = std::ranges::lower_bound(kBounds, static_cast<double>(took_us) / 1e6);
+    ++counted.buckets[static_cast<std::size_t>(bucket - kBounds.begin())];
+    counted.sum_us += static_cast<std::uint64_t>(took_us);
+    if (failed)
+        ++counted.failed;
 }
 
 Status MeasuredStore::put_key(ByteView record) {
@@ -47,6 +50,15 @@ Status MeasuredStore::update_key(ByteView record) {
 }
 Result<std::optional<Bytes>> MeasuredStore::get_key(const sealed::KeyId& id) {
     return measured(Call::GetKey, [&] { return store_.get_key(id); });
+}
+// Each is one call of get_key, which took as long as whoever asked had to wait.
+std::vector<Result<std::optional<Bytes>>> MeasuredStore::get_keys(std::span<const sealed::KeyId> ids) {
+    const std::int64_t began = monotonic_us();
+    auto results = store_.get_keys(ids);
+    const std::int64_t took = monotonic_us() - began;
+    for (const auto& result : results)
+        count(Call::GetKey, took, !result && is_failure(result.error().code));
+    return results;
 }
 Result<store::KeyPage> MeasuredStore::list_keys(const store::KeyFilter& filter,
                                                 std::optional<store::Position> after, std::size_t limit) {

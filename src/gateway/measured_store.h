@@ -23,6 +23,8 @@ class MeasuredStore final : public store::Store {
     Status put_key(ByteView record) override;
     Status update_key(ByteView record) override;
     Result<std::optional<Bytes>> get_key(const sealed::KeyId& id) override;
+    std::vector<Result<std::optional<Bytes>>> get_keys(std::span<const sealed::KeyId> ids) override;
+    std::size_t keys_at_once() const noexcept override { return store_.keys_at_once(); }
     Result<store::KeyPage> list_keys(const store::KeyFilter& filter, std::optional<store::Position> after,
                                      std::size_t limit) override;
     Result<std::vector<sealed::KeyId>> delete_due_keys(UnixMs now, std::size_t limit) override;
@@ -63,6 +65,7 @@ class MeasuredStore final : public store::Store {
     };
     template<class Ask>
     auto measured(Call call, Ask ask);
+    void count(Call call, std::int64_t took_us, bool failed);
 
     store::Store& store_;
     std::array<Counted, kCalls> counted_{};

@@ -80,7 +80,7 @@ Router::Router(net::EventLoop& loop, WorkerPool& store_workers, WorkerPool& list
                ReceiptLog* receipts)
     : loop_(loop), store_workers_(store_workers), list_workers_(list_workers), store_(store), pool_(pool),
       credentials_(credentials), secrets_(secrets), deadline_ms_(deadline_ms),
-      counters_(loop, store_workers, store), receipts_(receipts) {
+      counters_(loop, store_workers, store), key_reader_(loop, store_workers, store), receipts_(receipts) {
     timer_ = loop_.after(kSweepMs, [this] { sweep(); });
     deletion_timer_ = loop_.after(kFirstDeletionMs, [this] { delete_due(); });
 }
@@ -295,8 +295,10 @@ void Router::forward(const JobPtr& job, std::int64_t now) {
     job->link.reset();
     if (!picked)
         return refuse(job, picked.error());
-    ++job->attempts;
     const auto& link = *picked;
+    if (read_record_first(job, *link))
+        return;
+    ++job->attempts;
     job->holder = link;
     link->send(
         wire::Kind::Request, [&](Bytes& out) { job->encode(out, now); }, EnclaveLink::Callback(job));

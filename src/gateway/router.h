@@ -6,6 +6,7 @@
 #include "gateway/call.h"
 #include "gateway/counter_writer.h"
 #include "gateway/enclave_pool.h"
+#include "gateway/key_reader.h"
 #include "gateway/reference_secrets.h"
 
 #include <deque>
@@ -54,6 +55,7 @@ class Router {
     void probe(const Call& call);
     void list_keys(const Call& call);
     void list_vaults(const Call& call);
+    bool read_record_first(const JobPtr& job, EnclaveLink& link);
     void forward_inside(const JobPtr& job);
     void take_sidecar(const JobPtr& job);
     void add_network_form(const JobPtr& job, wire::Reply reply);
@@ -69,6 +71,8 @@ class Router {
     void supply_next(const JobPtr& job);
     using Read = std::function<Result<std::optional<Bytes>>(store::Store& store)>;
     void fetch(const JobPtr& job, const wire::Reply::Need& need, Read read, const Error& missing);
+    void fetched(const JobPtr& job, const wire::Reply::Need& need, Result<std::optional<Bytes>> found,
+                 const Error& missing);
     void supplied(const JobPtr& job, wire::ItemKind kind, const std::string& name,
                   std::shared_ptr<const Bytes> bytes);
     void store_records(const JobPtr& job, wire::Reply reply);
@@ -92,6 +96,7 @@ class Router {
     ReferenceSecrets& secrets_;
     int deadline_ms_;
     CounterWriter counters_;
+    KeyReader key_reader_;
     ReceiptLog* receipts_;
     std::unordered_map<std::string, std::string> owners_; // by key id: the tag of who counts
     struct Ready { // an answer that goes out once its receipt is written

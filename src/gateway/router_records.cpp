@@ -26,6 +26,24 @@ bool Router::read_again(const JobPtr& job, const wire::Reply& reply) const {
            }) != 0;
 }
 
+// The record of a key that the enclave does not seem to hold goes along with the request, which spares both
+// sides the question. What the store has to say against it is said when the enclave asks after all.
+bool Router::read_record_first(const JobPtr& job, EnclaveLink& link) {
+    if (job->record_read || !job->items.empty())
+        return false;
+    const auto id = sealed::parse_key_id(job->key_id);
+    if (!id || link.held_keys().use(*id))
+        return false;
+    job->record_read = true;
+    key_reader_.read(*id, [this, job](Result<std::optional<Bytes>> found) {
+        if (found && *found && job->items.empty())
+            job->items.push_back(
+                {wire::ItemKind::KeyRecord, job->key_id, std::make_shared<const Bytes>(std::move(**found))});
+        forward(job);
+    });
+    return true;
+}
+
 void Router::supply(const JobPtr& job, std::vector<wire::Reply::Need> needs) {
     if (++job->rounds > kMaxRounds) {
         for (const auto& need : needs)
@@ -55,8 +73,9 @@ void Router::supply_next(const JobPtr& job) {
         const auto id = sealed::parse_key_id(need.name);
         if (!id)
             return refuse(job, {Code::Internal, kNoSuchId});
-        return fetch(job, need, [id = *id](store::Store& store) { return store.get_key(id); },
-                     {Code::UnknownKey, "there is no such key"});
+        return key_reader_.read(*id, [this, job, need](Result<std::optional<Bytes>> found) {
+            fetched(job, need, std::move(found), {Code::UnknownKey, "there is no such key"});
+        });
     }
     case wire::ItemKind::CountersIfAny: {
         const auto id = sealed::parse_key_id(need.name);
@@ -129,24 +148,27 @@ void Router::supply_next(const JobPtr& job) {
 // From the store. What it lacks comes without bytes where the enclave asked for it "if any", else `missing`
 // is the answer.
 void Router::fetch(const JobPtr& job, const wire::Reply::Need& need, Read read, const Error& missing) {
-    const bool if_any = need.kind == wire::ItemKind::KeyIfAny || need.kind == wire::ItemKind::VaultIfAny ||
-                        need.kind == wire::ItemKind::CountersIfAny;
-    const bool vault = need.kind == wire::ItemKind::VaultRecord || need.kind == wire::ItemKind::VaultIfAny;
     auto found = std::make_shared<Result<std::optional<Bytes>>>();
     const bool taken =
         on_store([&store = store_, found, read = std::move(read)] { *found = read(store); },
-                 [this, job, found, need, missing, if_any, vault] {
-                     if (!*found)
-                         return refuse(job, found->error());
-                     if (!**found && !if_any)
-                         return refuse(job, missing);
-                     auto bytes = std::make_shared<const Bytes>(**found ? std::move(***found) : Bytes());
-                     if (vault && !bytes->empty())
-                         pool_.vault_stored(need.name, bytes);
-                     supplied(job, need.kind, need.name, std::move(bytes));
-                 });
+                 [this, job, found, need, missing] { fetched(job, need, std::move(*found), missing); });
     if (!taken)
         refuse(job, {Code::Overloaded, "the store has too much waiting work; try again in a second"});
+}
+
+void Router::fetched(const JobPtr& job, const wire::Reply::Need& need, Result<std::optional<Bytes>> found,
+                     const Error& missing) {
+    const bool if_any = need.kind == wire::ItemKind::KeyIfAny || need.kind == wire::ItemKind::VaultIfAny ||
+                        need.kind == wire::ItemKind::CountersIfAny;
+    const bool vault = need.kind == wire::ItemKind::VaultRecord || need.kind == wire::ItemKind::VaultIfAny;
+    if (!found)
+        return refuse(job, found.error());
+    if (!*found && !if_any)
+        return refuse(job, missing);
+    auto bytes = std::make_shared<const Bytes>(*found ? std::move(**found) : Bytes());
+    if (vault && !bytes->empty())
+        pool_.vault_stored(need.name, bytes);
+    supplied(job, need.kind, need.name, std::move(bytes));
 }
 
 void Router::supplied(const JobPtr& job, wire::ItemKind kind, const std::string& name,

@@ -41,6 +41,7 @@ using namespace postgres;
 constexpr std::size_t kConnections = 8;
 // Of one change of counters, while others change them too.
 constexpr int kCounterAttempts = 16;
+constexpr std::size_t kKeysAtOnce = 32; // on one connection, while others have theirs
 constexpr const char* kSchemaVersion = "3";
 // Rows that a list fetches at once, at most.
 constexpr std::size_t kMaxFetched = 500;
@@ -85,6 +86,7 @@ constexpr const char* kFirstCounters =
     " (SELECT 1 FROM redoubt_deleted_keys WHERE id = $1::bytea) ON CONFLICT (id) DO NOTHING";
 constexpr const char* kNextCounters = "UPDATE redoubt_counters SET record = $2 WHERE id = $1 AND record = $3";
 constexpr const char* kGetKey = "SELECT record FROM redoubt_keys WHERE id = $1";
+constexpr const char* kGetKeys = "SELECT id, record FROM redoubt_keys WHERE id = ANY($1::bytea[])";
 constexpr const char* kGetVault = "SELECT record FROM redoubt_vaults WHERE id = $1";
 constexpr const char* kGetPolicy = "SELECT document FROM redoubt_policies WHERE digest = $1";
 constexpr const char* kGetCounters = "SELECT record FROM redoubt_counters WHERE id = $1";
@@ -103,6 +105,17 @@ constexpr const char* kDeleteKey =
     " uncounted AS (DELETE FROM redoubt_counters WHERE id IN (SELECT id FROM gone))"
     " INSERT INTO redoubt_deleted_keys SELECT id FROM gone ON CONFLICT (id) DO NOTHING";
 constexpr const char* kListVaults = "SELECT record FROM redoubt_vaults ORDER BY created, id";
+
+// A bytea[] of one dimension, as the server takes it in binary.
+Bytes bytea_array(std::span<const sealed::KeyId> ids) {
+    constexpr std::uint32_t kByteaOid = 17; // pg_type's
+    Bytes out;
+    Writer writer(out);
+    writer.u32(1).u32(0).u32(kByteaOid).u32(static_cast<std::uint32_t>(ids.size())).u32(1);
+    for (const auto& id : ids)
+        writer.u32(static_cast<std::uint32_t>(id.size())).bytes(id);
+    return out;
+}
 
 Status prepare_schema(Connection& connection) {
     if (!connection.simple("BEGIN").good() || !connection.simple(kSchemaLock).good())
@@ -217,6 +230,20 @@ class PostgresStore final : public Store {
         REDOUBT_TRY(auto record, get(kGetKey, id));
         return checked_key(std::move(record), id);
     }
+
+    // In one statement; ids that are not there have no row.
+    std::vector<Result<std::optional<Bytes>>> get_keys(std::span<const sealed::KeyId> ids) override {
+        const auto answer = query(kGetKeys, {bytea_array(ids)});
+        if (!answer)
+            return std::vector<Result<std::optional<Bytes>>>(ids.size(), std::unexpected(answer.error()));
+        std::vector<Result<std::optional<Bytes>>> out(ids.size(), std::nullopt);
+        for (int row = 0; row < answer->rows(); ++row)
+            for (std::size_t i = 0; i < ids.size(); ++i)
+                if (same_bytes(answer->view(row, 0), ids[i]))
+                    out[i] = checked_key(answer->bytes(row, 1), ids[i]);
+        return out;
+    }
+    std::size_t keys_at_once() const noexcept override { return kKeysAtOnce; }
 
     Result<std::optional<Bytes>> get_vault(const sealed::VaultId& id) override {
         REDOUBT_TRY(auto record, get(kGetVault, id));

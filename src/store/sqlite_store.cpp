@@ -37,6 +37,7 @@ namespace {
 using namespace sqlite;
 
 constexpr std::int64_t kSchemaVersion = 3;
+constexpr std::size_t kKeysAtOnce = 32; // while they are read nobody else reads
 constexpr const char* kSchema =
     "CREATE TABLE keys(id BLOB PRIMARY KEY NOT NULL CHECK(length(id) = 16), created INTEGER NOT NULL,"
     " vault BLOB NOT NULL, address BLOB NOT NULL, deletes INTEGER, record BLOB NOT NULL)"
@@ -133,6 +134,8 @@ class SqliteStore final : public Store {
                                                    " id = ?1) ON CONFLICT(id) DO UPDATE SET"
                                                    " record = excluded.record"));
         REDOUBT_TRY(delete_counters_, writer_.prepare("DELETE FROM counters WHERE id = ?"));
+        REDOUBT_TRY(begin_reading_, reader_.prepare("BEGIN"));
+        REDOUBT_TRY(end_reading_, reader_.prepare("COMMIT"));
         REDOUBT_TRY(get_key_, reader_.prepare("SELECT record FROM keys WHERE id = ?"));
         REDOUBT_TRY(get_vault_, reader_.prepare("SELECT record FROM vaults WHERE id = ?"));
         REDOUBT_TRY(get_policy_, reader_.prepare("SELECT document FROM policies WHERE digest = ?"));
@@ -178,6 +181,25 @@ class SqliteStore final : public Store {
         REDOUBT_TRY(auto record, get(get_key_, id));
         return checked_key(std::move(record), id);
     }
+
+    // In one transaction, so that the file's locks are taken once. Where it cannot begin, each read has its
+    // own.
+    std::vector<Result<std::optional<Bytes>>> get_keys(std::span<const sealed::KeyId> ids) override {
+        std::vector<Result<std::optional<Bytes>>> out;
+        out.reserve(ids.size());
+        {
+            const std::lock_guard lock(reader_mutex_);
+            (void)Use(begin_reading_).step();
+            for (const auto& id : ids)
+                out.push_back(one(reader_, get_key_, id));
+            (void)Use(end_reading_).step();
+        }
+        for (std::size_t i = 0; i < ids.size(); ++i)
+            if (out[i])
+                out[i] = checked_key(std::move(*out[i]), ids[i]);
+        return out;
+    }
+    std::size_t keys_at_once() const noexcept override { return kKeysAtOnce; }
 
     Result<KeyPage> list_keys(const KeyFilter& filter, std::optional<Position> after,
                               std::size_t limit) override {
@@ -325,7 +347,7 @@ class SqliteStore final : public Store {
     // After the connections, so that they are gone before these close.
     Statement put_key_, stored_key_, update_key_, due_keys_, delete_key_, bury_key_, put_vault_, put_policy_;
     Statement stored_counters_, put_counters_, delete_counters_;
-    Statement get_key_, get_vault_, get_policy_, get_counters_;
+    Statement begin_reading_, end_reading_, get_key_, get_vault_, get_policy_, get_counters_;
     Statement list_keys_, list_keys_of_vault_, list_keys_of_address_, list_vaults_;
 };
 

@@ -15,6 +15,14 @@ bool KeyFilter::matches(const sealed::KeyHead& head) const {
            });
 }
 
+std::vector<Result<std::optional<Bytes>>> Store::get_keys(std::span<const sealed::KeyId> ids) {
+    std::vector<Result<std::optional<Bytes>>> out;
+    out.reserve(ids.size());
+    for (const auto& id : ids)
+        out.push_back(get_key(id));
+    return out;
+}
+
 bool valid_secrets_prefix(std::string_view prefix) noexcept {
     const auto allowed = [](char c) {
         return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace redoubt::aws {
@@ -65,6 +66,10 @@ class Store {
     // RecordInvalid, StoreFailed.
     virtual Status update_key(ByteView record) = 0;
     virtual Result<std::optional<Bytes>> get_key(const sealed::KeyId& id) = 0;
+    // What get_key gives for each, in the order of the ids: one that fails is no other's failure. How many of
+    // them together cost less than one by one; more are asked for in several calls.
+    virtual std::vector<Result<std::optional<Bytes>>> get_keys(std::span<const sealed::KeyId> ids);
+    virtual std::size_t keys_at_once() const noexcept { return 1; }
     // In order of creation (then id), after `after`, at most `limit` (at least 1) keys.
     virtual Result<KeyPage> list_keys(const KeyFilter& filter, std::optional<Position> after,
                                       std::size_t limit) = 0;

@@ -270,6 +270,53 @@ TEST(Signing, an_hd_key_signs_for_any_path_and_its_addresses_are_attested) {
     EXPECT_EQ(code(plain.ask("derive", R"({"path":"m/0"})")), "invalid_field");
 }
 
+// A record that only somebody with the vault's key can make: its address is another key's. Nothing that it
+// signs leaves, and it is neither described nor exported, whatever was asked of it before.
+TEST(Signing, a_record_whose_address_is_not_its_keys_signs_nothing) {
+    crypto::SystemRandom random;
+    const Secret vault_key = random.secret(32), data_key = random.secret(32);
+    sealed::VaultRecord vault;
+    vault.epoch = 1;
+    vault.id = sealed::vault_id_of_token("a", 1);
+    vault.created = system_time_ms();
+    vault.commitment = sealed::vault_commitment(vault_key, vault.id);
+    vault.wraps.push_back(sealed::wrap_vault_key(
+        vault_key, data_key, vault, kVaultArn,
+        kms().encrypt(data_key.view(SecretAccess("a test makes a vault whose key it knows"))), random));
+    const crypto::Secp256k1 curve{Hash32{}};
+    for (const std::string more : {"", R"(,"verify_before_release":false)"})
+        for (const bool right : {true, false}) {
+            Instance instance(manifest(R"(,"min_epoch":1)" + more));
+            ASSERT_EQ(instance.call(wire::Kind::VaultOpen, as_text(sealed::encode_vault(vault))).status, 200);
+            const Secret key = random.secret(32);
+            sealed::KeyHead head;
+            head.epoch = 1;
+            head.vault = vault.id;
+            head.id = random.array<16>();
+            head.created = system_time_ms();
+            head.policy_digest = policy::open_policy_digest();
+            head.address = ethereum::address_of(*curve.public_key(key));
+            if (!right)
+                head.address[19] ^= 1;
+            const std::string id = sealed::key_id_text(head.id);
+            const std::map<std::string, Bytes> store{{id, sealed::seal_key(vault_key, head, key, random)}};
+            const auto signed_reply =
+                instance.ask_with_store("POST", "/v1/keys/" + id + "/sign-message", R"({"text":"m"})", store);
+            const auto shown = instance.ask_with_store("GET", "/v1/keys/" + id, "", store);
+            if (right) {
+                EXPECT_EQ(signed_reply.status, 200) << signed_reply.body;
+                EXPECT_EQ(signer(ethereum::personal_message_digest(as_bytes("m")),
+                                 member(signed_reply, "signature")),
+                          ethereum::to_checksum(head.address));
+                EXPECT_EQ(member(shown, "public_key"), to_hex0x(*curve.public_key(key))) << shown.body;
+            } else {
+                EXPECT_EQ(code(signed_reply), more.empty() ? "signing_failed" : "record_invalid");
+                EXPECT_EQ(signed_reply.body.find("0x"), std::string::npos) << "no signature";
+                EXPECT_EQ(code(shown), "record_invalid") << shown.body;
+            }
+        }
+}
+
 TEST(Signing, a_transactions_from_is_the_address_at_the_requests_path) {
     Key key(R"({"hd":true})");
     const auto derived =

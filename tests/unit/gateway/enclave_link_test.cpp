@@ -83,7 +83,7 @@ TEST(EnclaveLink, what_is_sent_in_one_turn_arrives_whole_and_in_order_also_where
                 });
     };
     link = std::make_shared<EnclaveLink>(loop, *net::parse_endpoint("unix:" + path),
-                                         EnclaveLink::Events{opened, [] {}});
+                                         EnclaveLink::Events{opened, [] {}}, 100);
     link->start();
     loop.run();
     link->stop();
@@ -126,7 +126,7 @@ TEST(EnclaveLink, a_connection_that_breaks_within_a_turn_fails_each_request_once
         }
     };
     link = std::make_shared<EnclaveLink>(loop, *net::parse_endpoint("unix:" + path),
-                                         EnclaveLink::Events{opened, [] {}});
+                                         EnclaveLink::Events{opened, [] {}}, 100);
     link->start();
     loop.run();
     link->stop();

@@ -65,6 +65,18 @@ TEST(MeasuredStore, passes_answers_on_and_counts_failures_but_not_conflicts) {
     EXPECT_EQ(find(families, "redoubt_store_seconds", "get_vault")->histogram.sample_count, 0u);
 }
 
+TEST(MeasuredStore, counts_each_of_several_keys) {
+    FailingStore inner;
+    MeasuredStore measured(inner);
+    const auto found = measured.get_keys(std::vector<sealed::KeyId>(3));
+    ASSERT_EQ(found.size(), 3u);
+    EXPECT_EQ(**found[2], (Bytes{1, 2}));
+    std::vector<prometheus::MetricFamily> families;
+    measured.add_to(families);
+    EXPECT_EQ(find(families, "redoubt_store_seconds", "get_key")->histogram.sample_count, 3u);
+    EXPECT_EQ(measured.failures(), 0u);
+}
+
 TEST(MeasuredStore, counts_every_kind_of_call_under_its_own_name) {
     FailingStore inner;
     MeasuredStore measured(inner);

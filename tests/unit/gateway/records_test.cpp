@@ -69,6 +69,45 @@ TEST(GatewayRecords, brings_the_sealed_record_that_the_enclave_asks_for) {
     EXPECT_NE(text(*unknown).find("unknown_key"), std::string::npos);
 }
 
+// Whatever the gateway guesses of what an enclave holds, it is asked no more than once for a record.
+TEST(GatewayRecords, sends_the_record_along_the_first_time_and_not_again) {
+    Folder folder;
+    FakeCloud cloud;
+    const auto head = a_head(7), absent = a_head(8);
+    const Bytes record = key_record(head);
+    {
+        auto store = *store::open_sqlite_store(folder.file("store.db"));
+        ASSERT_TRUE(store->put_key(record));
+    }
+    std::vector<std::size_t> items; // of each request
+    FakeEnclave enclave(folder.file("e"), [&](Kind kind, ByteView payload) {
+        if (kind != Kind::Request)
+            return working(kind);
+        const auto request = wire::decode_request(payload);
+        items.push_back(request->items.size());
+        for (const auto& item : request->items)
+            EXPECT_EQ(to_bytes(item.bytes), record);
+        // The third time it has forgotten the key.
+        if (request->path.ends_with("/forgotten") && request->items.empty())
+            return std::optional(need_reply(ItemKind::KeyRecord, sealed::key_id_text(head.id)));
+        if (request->path.find(sealed::key_id_text(absent.id)) != std::string_view::npos)
+            return std::optional(need_reply(ItemKind::KeyRecord, sealed::key_id_text(absent.id)));
+        return std::optional(json_reply(200, "{}"));
+    });
+    RunningGateway gateway(folder, cloud, {folder.file("e")});
+    ASSERT_TRUE(gateway.ready());
+    const std::string key = "/v1/keys/" + sealed::key_id_text(head.id);
+    EXPECT_EQ(gateway.send("POST", key + "/sign-message", "{}")->status, 200);
+    EXPECT_EQ(gateway.send("POST", key + "/sign-message", "{}")->status, 200);
+    EXPECT_EQ(gateway.send("POST", key + "/forgotten", "{}")->status, 200);
+    EXPECT_EQ(items, (std::vector<std::size_t>{1, 0, 0, 1}));
+    // What the store lacks is said when the enclave asks.
+    EXPECT_EQ(
+        gateway.send("POST", "/v1/keys/" + sealed::key_id_text(absent.id) + "/sign-message", "{}")->status,
+        404);
+    EXPECT_EQ(items, (std::vector<std::size_t>{1, 0, 0, 1, 0}));
+}
+
 TEST(GatewayRecords, stores_what_the_enclave_made_before_it_answers) {
     Folder folder;
     FakeCloud cloud;

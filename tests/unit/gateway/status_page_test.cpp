@@ -8,9 +8,9 @@
 namespace redoubt::gateway {
 namespace {
 
-using State = StatusView::Enclave::State;
+using Shown = StatusView::Enclave::State;
 
-StatusView one(State state) {
+StatusView one(Shown state) {
     StatusView view;
     view.version = "0.1.0";
     StatusView::Enclave enclave;
@@ -27,14 +27,14 @@ bool has(const std::string& text, std::string_view part) {
 }
 
 TEST(StatusPage, says_in_words_whether_it_can_sign) {
-    EXPECT_TRUE(has(status_page_html(one(State::Ready)), "All enclaves are ready"));
-    EXPECT_TRUE(has(status_page_html(one(State::Unreachable)), "No enclave is able to sign"));
-    EXPECT_TRUE(has(status_page_html(one(State::Starting)), "No enclave is able to sign"));
-    EXPECT_TRUE(has(status_page_html(one(State::VaultsClosed)), "0 of 1 enclaves are ready"));
+    EXPECT_TRUE(has(status_page_html(one(Shown::Ready)), "All enclaves are ready"));
+    EXPECT_TRUE(has(status_page_html(one(Shown::Unreachable)), "No enclave is able to sign"));
+    EXPECT_TRUE(has(status_page_html(one(Shown::Starting)), "No enclave is able to sign"));
+    EXPECT_TRUE(has(status_page_html(one(Shown::VaultsClosed)), "0 of 1 enclaves are ready"));
 }
 
 TEST(StatusPage, warns_of_debug_mode_in_words_and_only_then) {
-    auto view = one(State::Ready);
+    auto view = one(Shown::Ready);
     EXPECT_FALSE(has(status_page_html(view), "ebug mode"));
     view.enclaves[0].debug = true;
     view.enclaves[0].pcr0 = std::string(96, '0');
@@ -44,7 +44,7 @@ TEST(StatusPage, warns_of_debug_mode_in_words_and_only_then) {
 }
 
 TEST(StatusPage, escapes_what_others_say) {
-    auto view = one(State::Ready);
+    auto view = one(Shown::Ready);
     const std::string evil = "<script>alert('x')</script>\"&";
     view.enclaves[0].name = view.enclaves[0].version = view.enclaves[0].module_id = evil;
     view.enclaves[0].image = view.enclaves[0].pcr0 = view.enclaves[0].pcr16 = evil;
@@ -58,7 +58,7 @@ TEST(StatusPage, escapes_what_others_say) {
 }
 
 TEST(StatusPage, lets_nothing_be_loaded_and_no_script_run_but_its_own) {
-    const auto response = status_page(one(State::Ready));
+    const auto response = status_page(one(Shown::Ready));
     const auto csp = response.header("content-security-policy");
     EXPECT_TRUE(csp.starts_with("default-src 'none'"));
     EXPECT_EQ(csp.find("unsafe"), std::string_view::npos);
@@ -76,7 +76,7 @@ TEST(StatusPage, lets_nothing_be_loaded_and_no_script_run_but_its_own) {
 }
 
 TEST(StatusPage, shows_leases_and_an_enclave_that_has_told_nothing) {
-    auto view = one(State::Ready);
+    auto view = one(Shown::Ready);
     view.enclaves[0].vaults.push_back({"vault-1", 30'000});
     view.enclaves.push_back({});
     view.enclaves[1].name = "vsock:17:5000";

@@ -329,6 +329,36 @@ TEST_P(StoreContract, a_damaged_record_hides_no_other) {
     EXPECT_EQ(ids(all_keys(*store, {}, 1)), numbers({1, 3, 4}));
 }
 
+TEST_P(StoreContract, gives_several_keys_at_once_each_as_it_would_alone) {
+    const auto store = open_it();
+    for (std::uint32_t i = 1; i <= 40; ++i)
+        ASSERT_TRUE(store->put_key(key_record(key_id(i), i)));
+    damage(key_id(3), Bytes{1, 2, 3});
+    damage(key_id(4), store->get_key(key_id(5)).value().value()); // another key's
+    EXPECT_TRUE(store->get_keys({}).empty());
+    // More than are read at once, some not there, one of them twice.
+    Ids wanted = numbers({99, 2, 3, 4, 5, 2, 98});
+    for (std::uint32_t i = 6; i <= 40; ++i)
+        wanted.push_back(key_id(i));
+    const auto found = store->get_keys(wanted);
+    ASSERT_EQ(found.size(), wanted.size());
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+        const auto alone = store->get_key(wanted[i]);
+        ASSERT_EQ(found[i].has_value(), alone.has_value()) << i;
+        if (alone)
+            EXPECT_EQ(*found[i], *alone) << i;
+        else
+            EXPECT_EQ(found[i].error().code, alone.error().code) << i;
+    }
+    EXPECT_FALSE(found[0]->has_value());
+    EXPECT_FALSE(found[2]);
+    EXPECT_FALSE(found[3]);
+    // A read that follows sees what was written meanwhile.
+    ASSERT_TRUE(store->update_key(key_record(key_id(2), 2, 2)));
+    EXPECT_EQ(store->get_keys(numbers({2}))[0].value(), store->get_key(key_id(2)).value());
+    EXPECT_NE(store->get_keys(numbers({2}))[0].value(), found[1].value());
+}
+
 TEST_P(StoreContract, a_damaged_record_is_never_deleted_as_due) {
     const auto store = open_it();
     for (std::uint32_t i = 1; i <= 2; ++i) {
