@@ -3,6 +3,7 @@
 
 #include "base/declassify.h"
 
+#include <array>
 #include <bit>
 #include <cstring>
 #include <openssl/crypto.h>
@@ -26,18 +27,22 @@ int hex_value(char c) noexcept {
     return (digit & is_digit) | ((letter + 10) & is_letter) | ~(is_digit | is_letter);
 }
 
-int base64_value(char c) noexcept {
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    if (c == '+')
-        return 62;
-    if (c == '/')
-        return 63;
-    return -1;
+constexpr std::int8_t kNoDigit = -1;
+constexpr auto kBase64Values = [] {
+    std::array<std::int8_t, 256> out{};
+    out.fill(kNoDigit);
+    for (std::size_t i = 0; i < 64; ++i)
+        out[static_cast<unsigned char>(kBase64Digits[i])] = static_cast<std::int8_t>(i);
+    return out;
+}();
+
+// The 24 bits of four digits; negative where one is none.
+std::int32_t read_four_digits(const char* text) noexcept {
+    const auto value = [&](std::size_t i) -> std::int32_t {
+        return kBase64Values[static_cast<unsigned char>(text[i])];
+    };
+    const std::int32_t a = value(0), b = value(1), c = value(2), d = value(3);
+    return (a | b | c | d) < 0 ? kNoDigit : a << 18 | b << 12 | c << 6 | d;
 }
 
 // The four bytes that eight digits stand for; `bad` gets the top bit of each that is none. As
@@ -176,31 +181,30 @@ std::string to_base64(ByteView bytes) {
 std::optional<Bytes> from_base64(std::string_view text) {
     if (text.size() % 4 != 0)
         return std::nullopt;
-    Bytes out;
-    out.reserve(text.size() / 4 * 3);
-    for (std::size_t i = 0; i < text.size(); i += 4) {
-        const bool last = i + 4 == text.size();
-        int padding = 0;
-        if (last && text[i + 3] == '=')
-            padding = text[i + 2] == '=' ? 2 : 1;
-        std::uint32_t v = 0;
-        for (std::size_t k = 0; k < 4; ++k) {
-            int digit = 0;
-            if (k < static_cast<std::size_t>(4 - padding)) {
-                digit = base64_value(text[i + k]);
-                if (digit < 0)
-                    return std::nullopt;
-            }
-            v = v << 6 | static_cast<std::uint32_t>(digit);
-        }
-        if ((padding == 2 && (v & 0xffff) != 0) || (padding == 1 && (v & 0xff) != 0))
+    if (text.empty())
+        return Bytes();
+    const std::size_t padding = !text.ends_with('=') ? 0 : text[text.size() - 2] == '=' ? 2 : 1;
+    Bytes out(text.size() / 4 * 3 - padding);
+    const char* from = text.data();
+    std::uint8_t* to = out.data();
+    for (std::size_t whole = out.size() / 3; whole > 0; --whole, from += 4, to += 3) {
+        const std::int32_t v = read_four_digits(from);
+        if (v < 0)
             return std::nullopt;
-        out.push_back(static_cast<std::uint8_t>(v >> 16));
-        if (padding < 2)
-            out.push_back(static_cast<std::uint8_t>(v >> 8));
-        if (padding < 1)
-            out.push_back(static_cast<std::uint8_t>(v));
+        to[0] = static_cast<std::uint8_t>(v >> 16);
+        to[1] = static_cast<std::uint8_t>(v >> 8);
+        to[2] = static_cast<std::uint8_t>(v);
     }
+    if (padding == 0)
+        return out;
+    // The bits beyond the last byte are zeros, so that bytes have one text.
+    const char last[4] = {from[0], from[1], padding == 2 ? 'A' : from[2], 'A'};
+    const std::int32_t v = read_four_digits(last);
+    if (v < 0 || (v & (padding == 2 ? 0xffff : 0xff)) != 0)
+        return std::nullopt;
+    to[0] = static_cast<std::uint8_t>(v >> 16);
+    if (padding == 1)
+        to[1] = static_cast<std::uint8_t>(v >> 8);
     return out;
 }
 

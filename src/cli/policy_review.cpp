@@ -186,12 +186,12 @@ void pattern_warnings(const json::Value& rule, const std::string& name, Warnings
 
 // Are principals and address books used?
 void unused_warnings(const policy::Document& policy, const json::Value& root, Warnings& out) {
-    for (const auto& principal : policy.principals)
-        if (std::none_of(policy.rules.begin(), policy.rules.end(), [&](const policy::Rule& rule) {
-                return std::find(rule.principals.begin(), rule.principals.end(), principal.key) !=
-                       rule.principals.end();
-            }))
-            out.say("unused", "", "no rule names the principal " + principal.id);
+    std::uint64_t named = 0;
+    for (const auto& rule : policy.rules)
+        named |= rule.principals;
+    for (std::size_t i = 0; i < policy.principals.size(); ++i)
+        if ((named >> i & 1) == 0)
+            out.say("unused", "", "no rule names the principal " + policy.principals[i].id);
     const auto rules = root.get("rules");
     const auto books = root.get("addresses");
     if (!rules || !books)

@@ -14,7 +14,6 @@ namespace redoubt::enclave {
 namespace {
 
 constexpr std::string_view kSession = "session-";
-constexpr std::size_t kPrincipalDigits = 8; // bytes of a principal's digest in receipts
 
 // What is done over again is not the same: enabling a key that was disabled since, say. So it is done once.
 bool changes(policy::Operation operation) noexcept {
@@ -32,11 +31,6 @@ bool valid_host_name(std::string_view name) noexcept {
                return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
                       c == '.' || c == '_' || c == '-';
            });
-}
-
-std::string principal_text(std::string_view id, const policy::PublicKey& key) {
-    return "key:" + std::string(id) + ":" +
-           to_hex(ByteView(policy::principal_digest(key)).first(kPrincipalDigits));
 }
 
 std::unexpected<Error> wrong_signature() {
@@ -82,7 +76,7 @@ Result<policy::Asker> Enclave::authenticate(const Asked& asked, const policy::Do
                                                  ? document->find_principal(*asked.note.connection)
                                                  : nullptr;
         if (connected != nullptr) {
-            asked.note.principal = principal_text(connected->id, connected->key);
+            asked.note.principal = connected->name;
             asked.note.known = true;
             return policy::Asker{&connected->key, {}};
         }
@@ -107,7 +101,7 @@ Result<policy::Asker> Enclave::authenticate(const Asked& asked, const policy::Do
                 Code::UnknownPrincipal,
                 "the key's policy does not name the session's principal; where the policy is open, do "
                 "not sign requests");
-        asked.note.principal = principal_text(known->id, session->principal);
+        asked.note.principal = known->name;
         asked.note.known = true;
         return policy::Asker{&session->principal, {}};
     }
@@ -119,7 +113,7 @@ Result<policy::Asker> Enclave::authenticate(const Asked& asked, const policy::Do
                     "open, do not sign requests");
     if (!policy::verify_signature(signature.input, principal->key, signature.base))
         return wrong_signature();
-    asked.note.principal = principal_text(principal->id, principal->key);
+    asked.note.principal = principal->name;
     asked.note.known = true;
     return policy::Asker{&principal->key, {}};
 }
@@ -309,7 +303,7 @@ Status Enclave::admitted(const Asked& asked, bool act) {
         if (connected == m->principals.end())
             return fail(Code::Unauthorized,
                         "the manifest says who may do this: sign the request as one of its principals");
-        asked.note.principal = principal_text(connected->id, key_of(*connected));
+        asked.note.principal = policy::principal_name(connected->id, key_of(*connected));
         asked.note.known = true;
         return {};
     }
@@ -319,7 +313,7 @@ Status Enclave::admitted(const Asked& asked, bool act) {
     const policy::PublicKey key = key_of(*person);
     if (!policy::verify_signature(asked.signature.input, key, asked.signature.base))
         return wrong_signature();
-    asked.note.principal = principal_text(person->id, key);
+    asked.note.principal = policy::principal_name(person->id, key);
     asked.note.known = true;
     return act ? challenges_.take(asked.signature.nonce, asked.now) : Status();
 }

@@ -64,11 +64,12 @@ Result<std::shared_ptr<const OpenKey>> Enclave::change_key(const Asked& asked, c
                                                            std::shared_ptr<const policy::Document> policy) {
     if (old.head.revision >= sealed::kMaxRevision)
         return fail(Code::Conflict, "the key was changed too often to be changed again");
+    REDOUBT_TRY(const auto public_key, public_key_of(old)); // nothing is sealed under another key's address
     head.revision = old.head.revision + 1;
     auto key = std::make_shared<OpenKey>();
     key->private_key = old.private_key.clone();
     key->seed = old.seed.clone();
-    key->public_key = old.public_key;
+    key->public_key = public_key;
     key->address = old.address;
     key->head = std::move(head);
     const bool waits = key->head.pending_policy != Hash32{} && asked.now < key->head.pending_from;

@@ -40,9 +40,8 @@ Result<std::string> Sessions::add(Session session, UnixMs now) {
 std::shared_ptr<const Session> Sessions::find(std::string_view id, UnixMs now) const {
     if (id.size() != kIdSize)
         return nullptr;
-    const std::string key(id);
     const std::shared_lock lock(mutex_);
-    const auto found = sessions_.find(key);
+    const auto found = sessions_.find(id);
     return found != sessions_.end() && found->second->expires > now ? found->second : nullptr;
 }
 

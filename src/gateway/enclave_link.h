@@ -62,10 +62,26 @@ class EnclaveLink : public std::enable_shared_from_this<EnclaveLink> {
     const net::Endpoint& endpoint() const noexcept { return endpoint_; }
     bool open() const noexcept { return state_ == State::Open; }
     HeldKeys& held_keys() noexcept { return held_keys_; } // nothing of before the connection
-    std::size_t outstanding() const noexcept { return waiting_.size(); }
+    std::size_t outstanding() const noexcept { return waiting_.size() + promised_; }
     // Of those the ones that the enclave has not come to, as far as can be told: it takes frames in the order
     // in which they were sent, so whatever was sent before one that is answered waits for something else.
-    std::size_t queued() const noexcept { return static_cast<std::size_t>(next_id_ - 1 - come_to_); }
+    std::size_t queued() const noexcept {
+        return static_cast<std::size_t>(next_id_ - 1 - come_to_) + promised_;
+    }
+    // For a request that was let in and is going to be sent: it counts as outstanding, and as queued.
+    class Place {
+      public:
+        explicit Place(std::shared_ptr<EnclaveLink> link) noexcept : link_(std::move(link)) {
+            ++link_->promised_;
+        }
+        ~Place() { --link_->promised_; }
+        Place(const Place&) = delete;
+        Place& operator=(const Place&) = delete;
+        const std::shared_ptr<EnclaveLink>& link() const noexcept { return link_; }
+
+      private:
+        std::shared_ptr<EnclaveLink> link_;
+    };
 
     // Keeps trying until stop(): at once, then every kRetryMs.
     void start();
@@ -103,6 +119,7 @@ class EnclaveLink : public std::enable_shared_from_this<EnclaveLink> {
     Events events_;
     State state_ = State::Down;
     HeldKeys held_keys_;
+    std::size_t promised_ = 0; // places
     net::Fd fd_;
     std::uint32_t interest_ = 0;
     wire::FrameReader reader_;

@@ -12,13 +12,13 @@ namespace redoubt::gateway {
 
 class HeldKeys {
   public:
-    static constexpr std::size_t kMost = 1'000'000; // keys; beyond, the guess says more often that one is not
-    // `most`: how many an enclave holds, the least recently used being the first to go. It takes 8 to 16
-    // bytes each, from the first use on.
+    static constexpr std::size_t kMost = 1'000'000; // keys; of an enclave with more, each is said to be held
+    // `most`: how many an enclave holds, the least recently used being the first to go. From the first use on
+    // it takes 8 to 16 bytes for each, 64 at the least.
     explicit HeldKeys(std::size_t most);
 
-    // Whether the enclave should still hold the key; and from now on it does, as the latest.
-    bool use(const sealed::KeyId& id);
+    bool holds(const sealed::KeyId& id) const noexcept; // whether the enclave should still hold the key
+    void use(const sealed::KeyId& id);                  // from now on it does, as the latest
     // As one that has just started.
     void clear() noexcept;
 
@@ -31,7 +31,12 @@ class HeldKeys {
     static constexpr std::size_t kWays = 8;
     static constexpr std::size_t kTicks = 1024; // that a key is held for, if so many fit
 
-    std::size_t sets_, step_, ticks_, in_tick_ = 0;
+    static std::size_t hash(const sealed::KeyId& id) noexcept;
+    static std::uint16_t tag(const sealed::KeyId& id) noexcept;
+    bool recent(const Slot& slot) const noexcept;
+    bool all_held() const noexcept { return most_ > kMost; }
+
+    std::size_t most_, sets_, step_, ticks_, in_tick_ = 0;
     std::uint16_t now_;
     std::vector<Slot> slots_; // sets of kWays, each with its latest first
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/key_reader.h"
 
+#include "base/clock.h"
+
 #include <algorithm>
 #include <utility>
 
@@ -25,6 +27,10 @@ void KeyReader::read(const sealed::KeyId& id, Found found) {
         });
 }
 
+bool KeyReader::late() const noexcept {
+    return asked_ > 0 && monotonic_ms() - heard_at_ >= kLateMs;
+}
+
 void KeyReader::ask() {
     const auto ids = std::exchange(ids_, {});
     auto found = std::exchange(found_, {});
@@ -36,18 +42,26 @@ void KeyReader::ask() {
         batch->ids.assign(ids.begin() + first, ids.begin() + end);
         batch->found.assign(std::make_move_iterator(found.begin() + first),
                             std::make_move_iterator(found.begin() + end));
+        if (asked_++ == 0)
+            heard_at_ = monotonic_ms();
         // What the batch holds belongs to the loop: the worker keeps none of it.
         const bool taken = workers_.submit(
-            [&store = store_, &loop = loop_, alive = std::weak_ptr<Alive>(alive_), batch]() mutable {
+            [this, &store = store_, &loop = loop_, alive = std::weak_ptr<Alive>(alive_), batch]() mutable {
                 batch->records = store.get_keys(batch->ids);
-                loop.post([alive, batch = std::exchange(batch, nullptr)] {
+                loop.post([this, alive, batch = std::exchange(batch, nullptr)] {
+                    if (alive.expired())
+                        return;
+                    --asked_;
+                    heard_at_ = monotonic_ms();
                     for (std::size_t i = 0; i < batch->found.size() && !alive.expired(); ++i)
                         batch->found[i](std::move(batch->records[i]));
                 });
             });
-        if (!taken)
-            for (const auto& each : batch->found)
-                each(fail(Code::Overloaded, "the store has too much waiting work; try again in a second"));
+        if (taken)
+            continue;
+        --asked_;
+        for (const auto& each : batch->found)
+            each(fail(Code::Overloaded, "the store has too much waiting work; try again in a second"));
     }
 }
 

@@ -21,6 +21,10 @@ class KeyReader {
 
     // `found` is called once, later, unless the reader is gone by then. Errors: Overloaded, and the store's.
     void read(const sealed::KeyId& id, Found found);
+    // The store has told nothing for kLateMs, though it was asked.
+    bool late() const noexcept;
+
+    static constexpr std::int64_t kLateMs = 100;
 
   private:
     struct Batch;
@@ -29,6 +33,8 @@ class KeyReader {
     net::EventLoop& loop_;
     WorkerPool& workers_;
     store::Store& store_;
+    std::size_t asked_ = 0;          // batches that are not back
+    std::int64_t heard_at_ = 0;      // when the first of them was asked for, or one came back after that
     std::vector<sealed::KeyId> ids_; // wanted in this turn,
     std::vector<Found> found_;       // and by whom
     struct Alive {};

@@ -296,9 +296,11 @@ void Router::forward(const JobPtr& job, std::int64_t now) {
     if (!picked)
         return refuse(job, picked.error());
     const auto& link = *picked;
-    if (read_record_first(job, *link))
+    if (read_record_first(job, link))
         return;
     ++job->attempts;
+    if (job->to_sign_with)
+        link->held_keys().use(*job->to_sign_with);
     job->holder = link;
     link->send(
         wire::Kind::Request, [&](Bytes& out) { job->encode(out, now); }, EnclaveLink::Callback(job));

@@ -55,7 +55,7 @@ class Router {
     void probe(const Call& call);
     void list_keys(const Call& call);
     void list_vaults(const Call& call);
-    bool read_record_first(const JobPtr& job, EnclaveLink& link);
+    bool read_record_first(const JobPtr& job, const std::shared_ptr<EnclaveLink>& link);
     void forward_inside(const JobPtr& job);
     void take_sidecar(const JobPtr& job);
     void add_network_form(const JobPtr& job, wire::Reply reply);

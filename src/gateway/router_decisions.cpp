@@ -44,6 +44,11 @@ std::string_view key_of(std::string_view path) noexcept {
                                                                        : std::string_view();
 }
 
+// …/sign-transaction and the like: for these the enclave opens the key.
+bool is_signing(std::string_view path) noexcept {
+    return path.substr(path.rfind('/') + 1).starts_with("sign-");
+}
+
 } // namespace
 
 Result<std::shared_ptr<EnclaveLink>> Router::link_for(const JobPtr& job) {
@@ -52,6 +57,8 @@ Result<std::shared_ptr<EnclaveLink>> Router::link_for(const JobPtr& job) {
     if (!std::exchange(job->route_known, true)) {
         job->tag = tag_of(job->request.header("signature-input"));
         job->key_id = key_of(job->request.path);
+        if (is_signing(job->request.path))
+            job->to_sign_with = sealed::parse_key_id(job->key_id);
     }
     const auto only = [&]() -> std::shared_ptr<EnclaveLink> {
         if (!job->tag.empty())

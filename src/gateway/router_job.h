@@ -41,11 +41,12 @@ struct Router::Job final : ReplyReceiver, std::enable_shared_from_this<Job> {
     Bytes receipt, receipt_head;
     trust::ChainId receipt_chain{};
     bool route_known = false;
-    bool record_read = false;          // the key's, if its enclave seemed to lack it
-    std::string tag, key_id;           // of the enclave, or the key, that the request names; or empty
-    bool read_again = false;           // records, because a newer one was there
-    std::weak_ptr<EnclaveLink> holder; // has the request at the moment
-    std::shared_ptr<EnclaveLink> link; // the one that asked for more
+    bool record_read = false;                  // the key's, because its enclave seemed to lack it
+    std::string tag, key_id;                   // of the enclave, or the key, that the request names; or empty
+    std::optional<sealed::KeyId> to_sign_with; // that key, where it is to sign
+    bool read_again = false;                   // records, because a newer one was there
+    std::weak_ptr<EnclaveLink> holder;         // has the request at the moment
+    std::shared_ptr<EnclaveLink> link;         // the one that asked for more
     std::optional<Inside> inside;
     std::vector<wire::Reply::Need> needs;
     struct Item {

@@ -27,18 +27,20 @@ bool Router::read_again(const JobPtr& job, const wire::Reply& reply) const {
 }
 
 // The record of a key that the enclave does not seem to hold goes along with the request, which spares both
-// sides the question. What the store has to say against it is said when the enclave asks after all.
-bool Router::read_record_first(const JobPtr& job, EnclaveLink& link) {
-    if (job->record_read || !job->items.empty())
-        return false;
-    const auto id = sealed::parse_key_id(job->key_id);
-    if (!id || link.held_keys().use(*id))
+// sides the question. What the store has to say against it is said when the enclave asks after all. While the
+// store is slow nothing waits for it that may not need it.
+bool Router::read_record_first(const JobPtr& job, const std::shared_ptr<EnclaveLink>& link) {
+    if (job->record_read || !job->to_sign_with || link->held_keys().holds(*job->to_sign_with) ||
+        !job->items.empty() || key_reader_.late())
         return false;
     job->record_read = true;
-    key_reader_.read(*id, [this, job](Result<std::optional<Bytes>> found) {
+    key_reader_.read(*job->to_sign_with, [this, job, place = std::make_shared<EnclaveLink::Place>(link)](
+                                             Result<std::optional<Bytes>> found) mutable {
         if (found && *found && job->items.empty())
             job->items.push_back(
                 {wire::ItemKind::KeyRecord, job->key_id, std::make_shared<const Bytes>(std::move(**found))});
+        job->link = place->link();
+        place.reset();
         forward(job);
     });
     return true;

@@ -85,6 +85,7 @@ Result<std::vector<Principal>> read_principals(const json::Value& list, std::siz
                 "another one",
                 here);
         REDOUBT_TRY(principal.key, read_public_key(entry, here));
+        principal.name = principal_name(principal.id, principal.key);
         for (const Principal& other : out)
             if (other.id == principal.id || other.key == principal.key)
                 return refuse("policy: the list has an id or a key twice", here);

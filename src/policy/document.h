@@ -32,6 +32,7 @@ struct ExportRecipient {
 struct Principal { // of a request, or an owner
     std::string id;
     PublicKey key;
+    std::string name; // principal_name() of both
 };
 
 // What rules call what is asked. The order is the bits' in Rule::operations, and receipts' numbers.
@@ -71,11 +72,11 @@ struct Condition; // compiled; evaluator.cpp
 struct Rule {
     std::string name; // 1 … 64 of A-Z a-z 0-9 . _ -, distinct
     bool allow = false;
-    bool anyone = false;               // principals has "anyone"
-    bool any_host = false;             // "host": whomever the gateway vouches for
-    std::vector<std::string> hosts;    // "host:NAME"
-    std::vector<PublicKey> principals; // those named by id
-    std::uint32_t operations = 0;      // bits by Operation
+    bool anyone = false;            // principals has "anyone"
+    bool any_host = false;          // "host": whomever the gateway vouches for
+    std::vector<std::string> hosts; // "host:NAME"
+    std::uint64_t principals = 0;   // those named by id: bits by their places in Document::principals
+    std::uint32_t operations = 0;   // bits by Operation
     std::vector<std::shared_ptr<const Condition>> conditions;
     std::vector<Limit> limits; // of allow rules
 };

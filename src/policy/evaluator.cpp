@@ -14,11 +14,17 @@ bool is_signature(Operation operation) noexcept {
     return operation <= Operation::SignData;
 }
 
-bool speaks_of(const Rule& rule, const Asker& asker) noexcept {
+// The bit that rules name the asker by; 0: the document names no such key.
+std::uint64_t bit_of(const Document& document, const Asker& asker) noexcept {
+    const Principal* const known = asker.key != nullptr ? document.find_principal(*asker.key) : nullptr;
+    return known != nullptr ? std::uint64_t{1} << (known - document.principals.data()) : 0;
+}
+
+bool speaks_of(const Rule& rule, const Asker& asker, std::uint64_t bit) noexcept {
     if (rule.anyone)
         return true;
     if (asker.key != nullptr)
-        return std::find(rule.principals.begin(), rule.principals.end(), *asker.key) != rule.principals.end();
+        return (rule.principals & bit) != 0;
     return !asker.host_name.empty() && (rule.any_host || std::find(rule.hosts.begin(), rule.hosts.end(),
                                                                    asker.host_name) != rule.hosts.end());
 }
@@ -32,12 +38,13 @@ struct Charges {
 class Evaluation {
   public:
     Evaluation(const Document& document, const Facts& facts) noexcept
-        : document_(document), facts_(facts), fields_(document, facts) {}
+        : document_(document), facts_(facts), asker_bit_(bit_of(document, facts.asker)),
+          fields_(document, facts) {}
 
     Verdict run() {
         Verdict out;
         for (const Rule& rule : document_.rules) {
-            if (!rule.allow && asked(rule) && speaks_of(rule, facts_.asker) &&
+            if (!rule.allow && asked(rule) && speaks_of(rule, facts_.asker, asker_bit_) &&
                 first_not_holding(rule) == nullptr) {
                 out.denied_by = &rule;
                 return out;
@@ -78,7 +85,7 @@ class Evaluation {
                 out.misses.reserve(std::min(document_.rules.size(), kMaxMisses));
             out.misses.push_back({&rule, why, field});
         };
-        if (!speaks_of(rule, facts_.asker))
+        if (!speaks_of(rule, facts_.asker, asker_bit_))
             return miss(Miss::Why::Principal, {});
         if (const Condition* condition = first_not_holding(rule))
             return miss(Miss::Why::Condition, condition->name);
@@ -119,6 +126,7 @@ class Evaluation {
 
     const Document& document_;
     const Facts& facts_;
+    std::uint64_t asker_bit_;
     RequestFields fields_;
     std::optional<Charges> of_document_; // the same whichever rule allows
 };

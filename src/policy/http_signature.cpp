@@ -23,6 +23,9 @@ constexpr std::size_t kDigestSize = 44 + 1; // of 32 bytes, in base64, and the c
 constexpr std::array<std::string_view, 6> kRequired = {"@method", "@authority",   "@path",
                                                        "@query",  "content-type", "content-digest"};
 constexpr std::size_t kWithoutBody = 4;
+// As most clients list them, which need not be read one by one; what follows the "(".
+constexpr std::string_view kUsual =
+    R"("@method" "@authority" "@path" "@query" "content-type" "content-digest"))";
 
 std::unexpected<Error> invalid(FixedText text) {
     return fail(Code::SignatureInvalid, text);
@@ -46,6 +49,15 @@ Status read_components(FieldReader& reader, SignatureInput& out) {
     if (!reader.take('('))
         return invalid("signature-input must be LABEL=(\"…\" …) with parameters: a list of components");
     out.components.reserve(kRequired.size());
+    if (const auto list = reader.rest(); list.starts_with(kUsual)) {
+        for (std::size_t at = 0; const auto name : kRequired) {
+            out.components.push_back(
+                {list.substr(at + 1, name.size()), list.substr(at, name.size() + 2), false});
+            at += name.size() + 3; // with its quotes and a space
+        }
+        reader.skip(kUsual.size());
+        return {};
+    }
     while (!reader.take(')')) {
         if (!out.components.empty() && !reader.take(' '))
             return invalid("signature-input must have one space between two components and none elsewhere");

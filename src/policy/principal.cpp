@@ -18,4 +18,9 @@ Hash32 principal_digest(const PublicKey& key) noexcept {
     return crypto::sha256(text);
 }
 
+std::string principal_name(std::string_view id, const PublicKey& key) {
+    constexpr std::size_t kOfDigest = 8; // bytes
+    return "key:" + std::string(id) + ":" + to_hex(ByteView(principal_digest(key)).first(kOfDigest));
+}
+
 } // namespace redoubt::policy

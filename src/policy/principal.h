@@ -23,6 +23,9 @@ struct PublicKey {
 // receipts call a principal, whatever the policy calls it.
 Hash32 principal_digest(const PublicKey& key) noexcept;
 
+// "key:ID:" and 16 digits of the key's digest: a principal in receipts.
+std::string principal_name(std::string_view id, const PublicKey& key);
+
 // The outcome of authentication.
 struct Asker {
     const PublicKey* key = nullptr; // by a signature, its own or a session's; else:

@@ -85,7 +85,7 @@ class RuleReader {
             else if (name.starts_with("host:") && valid_id(name.substr(5)))
                 rule_.hosts.emplace_back(name.substr(5));
             else if (known != context_.principals.end())
-                rule_.principals.push_back(known->key);
+                rule_.principals |= std::uint64_t{1} << (known - context_.principals.begin());
             else
                 return refuse("policy: a rule's principal is an id of the document's principals, \"host\", "
                               "\"host:NAME\" or \"anyone\"",

@@ -99,7 +99,7 @@ Bytes seal_key(const Secret& vault_key, const KeyHead& head, const Secret& priva
                crypto::Random& random);
 struct OpenedKey {
     KeyHead head;
-    Secret private_key; // or seed; of a valid size. The caller derives the address again and compares
+    Secret private_key; // or seed; of a valid size. The caller compares the address with the key's
 };
 Result<OpenedKey> open_key(const Secret& vault_key, ByteView record); // Error: RecordInvalid
 

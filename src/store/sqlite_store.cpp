@@ -192,7 +192,8 @@ class SqliteStore final : public Store {
             (void)Use(begin_reading_).step();
             for (const auto& id : ids)
                 out.push_back(one(reader_, get_key_, id));
-            (void)Use(end_reading_).step();
+            if (Use(end_reading_).step() != SQLITE_DONE)
+                (void)reader_.execute("ROLLBACK"); // or later reads would see the file as it was now
         }
         for (std::size_t i = 0; i < ids.size(); ++i)
             if (out[i])

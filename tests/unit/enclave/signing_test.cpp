@@ -271,10 +271,10 @@ TEST(Signing, an_hd_key_signs_for_any_path_and_its_addresses_are_attested) {
 }
 
 // A record that only somebody with the vault's key can make: its address is another key's. Nothing that it
-// signs leaves, and it is neither described nor exported, whatever was asked of it before.
-TEST(Signing, a_record_whose_address_is_not_its_keys_signs_nothing) {
+// signs leaves, and it is neither described, changed nor exported, whatever was asked of it before.
+TEST(Signing, a_record_whose_address_is_not_its_keys_is_of_no_use) {
     crypto::SystemRandom random;
-    const Secret vault_key = random.secret(32), data_key = random.secret(32);
+    const Secret vault_key = random.secret(32), data_key = random.secret(32), recipient = random.secret(32);
     sealed::VaultRecord vault;
     vault.epoch = 1;
     vault.id = sealed::vault_id_of_token("a", 1);
@@ -283,6 +283,9 @@ TEST(Signing, a_record_whose_address_is_not_its_keys_signs_nothing) {
     vault.wraps.push_back(sealed::wrap_vault_key(
         vault_key, data_key, vault, kVaultArn,
         kms().encrypt(data_key.view(SecretAccess("a test makes a vault whose key it knows"))), random));
+    const auto policy = *policy::parse_document(
+        R"({"redoubt_policy":1,"rules":[{"effect":"allow","name":"open"}],"export_recipients":[{"id":"cold","public_key":")" +
+        to_hex0x(*crypto::x25519_public(recipient)) + R"("}]})");
     const crypto::Secp256k1 curve{Hash32{}};
     for (const std::string more : {"", R"(,"verify_before_release":false)"})
         for (const bool right : {true, false}) {
@@ -294,25 +297,37 @@ TEST(Signing, a_record_whose_address_is_not_its_keys_signs_nothing) {
             head.vault = vault.id;
             head.id = random.array<16>();
             head.created = system_time_ms();
-            head.policy_digest = policy::open_policy_digest();
+            head.flags = sealed::kFlagExportable;
+            head.policy_digest = policy.digest;
             head.address = ethereum::address_of(*curve.public_key(key));
             if (!right)
                 head.address[19] ^= 1;
             const std::string id = sealed::key_id_text(head.id);
-            const std::map<std::string, Bytes> store{{id, sealed::seal_key(vault_key, head, key, random)}};
-            const auto signed_reply =
-                instance.ask_with_store("POST", "/v1/keys/" + id + "/sign-message", R"({"text":"m"})", store);
-            const auto shown = instance.ask_with_store("GET", "/v1/keys/" + id, "", store);
-            if (right) {
-                EXPECT_EQ(signed_reply.status, 200) << signed_reply.body;
-                EXPECT_EQ(signer(ethereum::personal_message_digest(as_bytes("m")),
-                                 member(signed_reply, "signature")),
-                          ethereum::to_checksum(head.address));
-                EXPECT_EQ(member(shown, "public_key"), to_hex0x(*curve.public_key(key))) << shown.body;
-            } else {
-                EXPECT_EQ(code(signed_reply), more.empty() ? "signing_failed" : "record_invalid");
-                EXPECT_EQ(signed_reply.body.find("0x"), std::string::npos) << "no signature";
+            const std::map<std::string, Bytes> store{{id, sealed::seal_key(vault_key, head, key, random)},
+                                                     {to_hex(policy.digest), to_bytes(policy.canonical)}};
+            const auto post = [&](const std::string& action, const std::string& body) {
+                return instance.ask_with_store("POST", "/v1/keys/" + id + "/" + action, body, store);
+            };
+            for (int again = 0; again < 2; ++again) {
+                const auto made = post("sign-message", R"({"text":"m"})");
+                const auto exported = post("export", R"({"recipient":"cold","nonce":"01"})");
+                const auto shown = instance.ask_with_store("GET", "/v1/keys/" + id, "", store);
+                if (right) {
+                    EXPECT_EQ(made.status, 200) << made.body;
+                    EXPECT_EQ(
+                        signer(ethereum::personal_message_digest(as_bytes("m")), member(made, "signature")),
+                        ethereum::to_checksum(head.address));
+                    EXPECT_EQ(exported.status, 200) << exported.body;
+                    EXPECT_EQ(member(shown, "public_key"), to_hex0x(*curve.public_key(key))) << shown.body;
+                    continue;
+                }
+                EXPECT_EQ(code(made), more.empty() ? "signing_failed" : "record_invalid");
+                EXPECT_EQ(made.body.find("0x"), std::string::npos) << "no signature";
+                EXPECT_EQ(code(exported), "record_invalid") << exported.body;
                 EXPECT_EQ(code(shown), "record_invalid") << shown.body;
+                const auto changed = post("disable", "{}");
+                EXPECT_EQ(code(changed), "record_invalid") << changed.body;
+                EXPECT_TRUE(for_store(changed).empty());
             }
         }
 }

@@ -88,6 +88,10 @@ struct KeyReaders : testing::Test {
                 loop.stop();
         });
     }
+    // Once the store is being asked.
+    void when_asked(std::function<void()> then) {
+        loop.after(1, [this, then = std::move(then)] { store.asked().empty() ? when_asked(then) : then(); });
+    }
     void run() {
         loop.after(10'000, [this] { loop.stop(); }); // a test that fails ends, too
         loop.run();
@@ -111,29 +115,49 @@ TEST_F(KeyReaders, what_the_workers_have_no_room_for_is_refused) {
     make(1);
     store.open(false);
     loop.post([this] { read(2); });
-    loop.after(50, [this] { // the worker is busy with it, if it has begun; one more may wait
+    when_asked([this] { // the worker is busy with it; one batch more may wait
         for (int i = 0; i < 3; ++i)
             for (std::uint8_t key = 4; key < 7; ++key)
                 read(key);
+        loop.after(0, [this] { store.open(true); });
     });
-    loop.after(100, [this] { store.open(true); });
     run();
     ASSERT_EQ(told.size(), 10u);
     const auto refused =
         std::ranges::count_if(told, [](const auto& each) { return each.ends_with("overloaded"); });
     EXPECT_EQ(refused, 6) << "of nine that were wanted at once three wait";
     EXPECT_EQ(std::ranges::count(told, "2: of 2"), 1);
+    EXPECT_FALSE(reader->late());
+}
+
+TEST_F(KeyReaders, says_that_the_store_is_late_until_it_answers) {
+    make(100);
+    store.open(false);
+    loop.post([this] {
+        EXPECT_FALSE(reader->late());
+        read(2);
+    });
+    when_asked([this] {
+        loop.after(static_cast<int>(KeyReader::kLateMs) + 1, [this] {
+            EXPECT_TRUE(reader->late());
+            store.open(true);
+        });
+    });
+    run();
+    EXPECT_EQ(told.size(), 1u);
+    EXPECT_FALSE(reader->late());
 }
 
 TEST_F(KeyReaders, nobody_is_told_once_it_is_gone) {
     make(100);
     store.open(false);
     loop.post([this] { read(2); });
-    loop.after(20, [this] {
+    when_asked([this] {
         reader.reset();
         store.open(true);
+        workers.reset(); // what the store told has been posted
+        loop.post([this] { loop.stop(); });
     });
-    loop.after(60, [this] { loop.stop(); });
     run();
     EXPECT_TRUE(told.empty());
 }

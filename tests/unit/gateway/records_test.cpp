@@ -17,7 +17,7 @@ Bytes key_record(const sealed::KeyHead& head) {
 
 sealed::KeyHead a_head(std::uint8_t id) {
     sealed::KeyHead head;
-    head.id[0] = id;
+    head.id.fill(id);
     head.address[19] = id;
     head.created = 1'700'000'000'000 + id;
     return head;
@@ -88,7 +88,7 @@ TEST(GatewayRecords, sends_the_record_along_the_first_time_and_not_again) {
         for (const auto& item : request->items)
             EXPECT_EQ(to_bytes(item.bytes), record);
         // The third time it has forgotten the key.
-        if (request->path.ends_with("/forgotten") && request->items.empty())
+        if (request->path.ends_with("/sign-hash") && request->items.empty())
             return std::optional(need_reply(ItemKind::KeyRecord, sealed::key_id_text(head.id)));
         if (request->path.find(sealed::key_id_text(absent.id)) != std::string_view::npos)
             return std::optional(need_reply(ItemKind::KeyRecord, sealed::key_id_text(absent.id)));
@@ -99,13 +99,74 @@ TEST(GatewayRecords, sends_the_record_along_the_first_time_and_not_again) {
     const std::string key = "/v1/keys/" + sealed::key_id_text(head.id);
     EXPECT_EQ(gateway.send("POST", key + "/sign-message", "{}")->status, 200);
     EXPECT_EQ(gateway.send("POST", key + "/sign-message", "{}")->status, 200);
-    EXPECT_EQ(gateway.send("POST", key + "/forgotten", "{}")->status, 200);
+    EXPECT_EQ(gateway.send("POST", key + "/sign-hash", "{}")->status, 200);
     EXPECT_EQ(items, (std::vector<std::size_t>{1, 0, 0, 1}));
+    // Only what is to sign takes the key, as far as the gateway knows.
+    EXPECT_EQ(gateway.send("POST", key + "/session", "{}")->status, 200);
+    EXPECT_EQ(items.back(), 0u);
+    items.pop_back();
     // What the store lacks is said when the enclave asks.
     EXPECT_EQ(
         gateway.send("POST", "/v1/keys/" + sealed::key_id_text(absent.id) + "/sign-message", "{}")->status,
         404);
     EXPECT_EQ(items, (std::vector<std::size_t>{1, 0, 0, 1, 0}));
+}
+
+// Which enclave is thought to hold a key is settled by who got the request.
+TEST(GatewayRecords, of_two_enclaves_each_gets_the_records_that_it_lacks_and_once) {
+    Folder folder;
+    FakeCloud cloud;
+    constexpr int kKeys = 40;
+    {
+        auto store = *store::open_sqlite_store(folder.file("store.db"));
+        for (int i = 0; i < kKeys; ++i)
+            ASSERT_TRUE(store->put_key(key_record(a_head(static_cast<std::uint8_t>(i)))));
+    }
+    struct Seen {
+        std::set<std::string> keys;
+        std::atomic<int> asked{0}, twice{0}, requests{0};
+    } seen[2];
+    const auto serve = [](Seen& here) {
+        return [&here](Kind kind, ByteView payload) {
+            if (kind != Kind::Request)
+                return working(kind);
+            ++here.requests;
+            const auto request = wire::decode_request(payload);
+            const std::string path(request->path), key = path.substr(9, path.rfind('/') - 9);
+            if (!request->items.empty()) {
+                here.twice += here.keys.insert(key).second ? 0 : 1;
+            } else if (!here.keys.contains(key)) {
+                ++here.asked;
+                return std::optional(need_reply(ItemKind::KeyRecord, key));
+            }
+            return std::optional(json_reply(200, "{}"));
+        };
+    };
+    FakeEnclave first(folder.file("a"), serve(seen[0])), second(folder.file("b"), serve(seen[1]));
+    RunningGateway gateway(folder, cloud, {folder.file("a"), folder.file("b")});
+    ASSERT_TRUE(gateway.ready());
+    for (int round = 0; round < 4; ++round) {
+        std::vector<std::thread> clients;
+        for (int client = 0; client < 8; ++client)
+            clients.emplace_back([&, client] {
+                for (int i = client; i < kKeys; i += 8)
+                    EXPECT_EQ(gateway
+                                  .send("POST",
+                                        "/v1/keys/" +
+                                            sealed::key_id_text(a_head(static_cast<std::uint8_t>(i)).id) +
+                                            "/sign-message",
+                                        "{}")
+                                  ->status,
+                              200);
+            });
+        for (auto& client : clients)
+            client.join();
+    }
+    for (const auto& here : seen) {
+        EXPECT_EQ(here.asked, 0);
+        EXPECT_EQ(here.twice, 0);
+    }
+    EXPECT_EQ(seen[0].requests + seen[1].requests, 4 * kKeys);
 }
 
 TEST(GatewayRecords, stores_what_the_enclave_made_before_it_answers) {
