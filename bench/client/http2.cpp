@@ -27,7 +27,9 @@ constexpr std::size_t kStreamsKnown = 1 << 16; // by the lower bits of their num
 // The static table (RFC 7541, appendix A), and where the dynamic one begins.
 constexpr std::uint8_t kPost = 3, kHttps = 7, kAuthority = 1, kPath = 4, kContentType = 31;
 constexpr std::size_t kDynamic = 62;
-constexpr std::size_t kTable = 4'096; // bytes, RFC 9113, section 6.5.2
+constexpr std::size_t kSignatureFields = 3;
+constexpr std::size_t kMostSignature = 1'024; // bytes of their names and values in the table
+constexpr std::size_t kTable = 4'096;         // bytes, RFC 9113, section 6.5.2
 
 struct FreeInflater {
     void operator()(nghttp2_hd_inflater* inflater) const noexcept { nghttp2_hd_inflate_del(inflater); }
@@ -147,9 +149,11 @@ class Http2 final : public Connection {
         out_.push_back(static_cast<char>(0x80 | kPost));
         out_.push_back(static_cast<char>(0x80 | kHttps));
         const auto& more = requests_.more_headers();
-        if (common_.empty()) { // the first: into the table
+        const Signed* const made = requests_.signature(slot.asked.request);
+        const bool first = common_.empty();
+        if (first) { // into the table
             common_ = path_;
-            if (table_size() > kTable)
+            if (table_size() + (made != nullptr ? kMostSignature : 0) > kTable)
                 die("the headers that all requests have are more than HPACK's table holds");
             append_indexed_name(kAuthority, requests_.authority());
             append_indexed_name(kPath, path_);
@@ -161,7 +165,7 @@ class Http2 final : public Connection {
             }
         } else {
             // The newest has the lowest index.
-            const std::size_t oldest = kDynamic + 2 + more.size();
+            const std::size_t oldest = kDynamic + 2 + more.size() + (made != nullptr ? kSignatureFields : 0);
             append_integer(out_, 0x80, 7, oldest);
             if (path_ == common_) {
                 append_integer(out_, 0x80, 7, oldest - 1);
@@ -172,16 +176,21 @@ class Http2 final : public Connection {
             for (std::size_t i = 2; i < 3 + more.size(); ++i)
                 append_integer(out_, 0x80, 7, oldest - i);
         }
-        if (const Signed* const made = requests_.signature(slot.asked.request)) {
+        if (made != nullptr) {
             input_.clear();
             requests_.append_input(input_, *made);
-            // Another one each time: not for the table of what will come again.
+            // Another value each time, but the names come again: they are in the table from the first one on.
+            std::size_t index = kDynamic + kSignatureFields;
             for (const auto& [name, value] :
                  {std::pair<std::string_view, std::string_view>{"content-digest", made->content_digest()},
                   {"signature-input", input_},
                   {"signature", made->signature()}}) {
-                out_.push_back(0x10);
-                append_string(out_, name);
+                if (first) {
+                    out_.push_back(0x40);
+                    append_string(out_, name);
+                } else {
+                    append_integer(out_, 0, 4, --index);
+                }
                 append_string(out_, value);
             }
         }

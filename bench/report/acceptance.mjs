@@ -39,6 +39,7 @@ export function acceptance({ rows: list, peers, parts, machine }) {
   ratio("P-256 signatures, verification off, of raw sign + raw P-256 verify", "p256-unverified", "of_sign_and_client_verify", 0.65);
   for (const [id, what, least] of [["h1-64", "HTTP/1.1, 64 connections", 0.4], ["batch", "JSON-RPC in batches of 100", 0.55], ["tls-enclave", "TLS inside the enclave", 0.4]]) {
     ratio(`${what}, verification off, of raw sign`, `${id}-unverified`, "of_sign", least);
+    ratio("the same, of what libsecp256k1 signs with its own nonce function", `${id}-unverified`, "of_sign_stock_nonce", least);
     ratio(`${what}, verification on, of raw sign + verify`, id, "of_sign_verify", least);
   }
   for (const [id, what] of [["h2-1x1", "HTTP/2"], ["h1-1", "HTTP/1.1"]]) {

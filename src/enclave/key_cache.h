@@ -9,22 +9,43 @@
 #include "policy/document.h"
 #include "sealed/key_record.h"
 
+#include <atomic>
 #include <list>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <unordered_map>
 
 namespace redoubt::enclave {
+
+// A public key, from when somebody has told it. Thread-safe; all tell the same one.
+class KnownPublicKey {
+  public:
+    const crypto::PublicKey* get() const noexcept {
+        return state_.load(std::memory_order_acquire) == State::Known ? &key_ : nullptr;
+    }
+    void set(const crypto::PublicKey& key) noexcept {
+        State was = State::Unknown;
+        if (!state_.compare_exchange_strong(was, State::BeingSet, std::memory_order_relaxed))
+            return;
+        key_ = key;
+        state_.store(State::Known, std::memory_order_release);
+    }
+
+  private:
+    enum class State : std::uint8_t { Unknown, BeingSet, Known };
+    std::atomic<State> state_{State::Unknown};
+    crypto::PublicKey key_;
+};
 
 struct OpenKey {
     Secret private_key;        // of an HD key: the one at crypto::kDefaultHdPath
     Secret seed;               // of an HD key; else empty
     Secret counter_secret;     // of a key below a seed: what its HD key's counters are sealed by; else empty
     ethereum::Address address; // of a vault key's record: what its seal vouches for
-    // Nothing: not derived yet. Enclave::public_key_of() derives it and compares it with the address, and no
-    // signature leaves that does not name the address as its sender.
-    std::optional<crypto::PublicKey> public_key;
+    // Where it is not known, Enclave::public_key_of() derives it and compares it with the address. No
+    // signature leaves that does not name the address as its sender, and the first that does tells the key,
+    // too.
+    mutable KnownPublicKey public_key;
     sealed::KeyHead head;                           // of a vault key; default for reference keys
     std::shared_ptr<const policy::Document> policy; // nullptr: the open policy
     UnixMs policy_until = 0; // from then on another policy is in force; 0: none is pending

@@ -69,7 +69,7 @@ Result<std::shared_ptr<const OpenKey>> Enclave::change_key(const Asked& asked, c
     auto key = std::make_shared<OpenKey>();
     key->private_key = old.private_key.clone();
     key->seed = old.seed.clone();
-    key->public_key = public_key;
+    key->public_key.set(public_key);
     key->address = old.address;
     key->head = std::move(head);
     const bool waits = key->head.pending_policy != Hash32{} && asked.now < key->head.pending_from;

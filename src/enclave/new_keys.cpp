@@ -121,8 +121,9 @@ Result<wire::Reply> Enclave::new_key(const OpenVault& vault, sealed::KeyHead hea
     } else {
         key.private_key = std::move(secret);
     }
-    REDOUBT_TRY(key.public_key, curve_->public_key(key.private_key));
-    key.address = ethereum::address_of(*key.public_key);
+    REDOUBT_TRY(const auto public_key, curve_->public_key(key.private_key));
+    key.public_key.set(public_key);
+    key.address = ethereum::address_of(public_key);
     head.address = key.address;
     head.vault = vault.record.id;
     head.epoch = vault.record.epoch;

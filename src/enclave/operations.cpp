@@ -45,11 +45,12 @@ Status Enclave::usable(const OpenKey& key, UnixMs now) const {
 }
 
 Result<crypto::PublicKey> Enclave::public_key_of(const OpenKey& key) const {
-    if (key.public_key)
-        return *key.public_key;
+    if (const auto* known = key.public_key.get())
+        return *known;
     REDOUBT_TRY(const auto derived, curve_->public_key(key.private_key));
     if (ethereum::address_of(derived) != key.address)
         return fail(Code::RecordInvalid, "the sealed record's address is not its key's");
+    key.public_key.set(derived);
     return derived;
 }
 
@@ -71,7 +72,7 @@ Result<std::shared_ptr<OpenKey>> Enclave::open_sealed(const OpenVault& vault, co
     // Where every signature is verified before it leaves, that it names this address is verified with it, and
     // a public key derived for that alone would be most of what opening costs.
     if (hd || !manifest()->verify_before_release) {
-        REDOUBT_TRY(key->public_key, public_key_of(*key));
+        REDOUBT_CHECK(public_key_of(*key));
     }
     if (hd)
         key->seed = std::move(opened.private_key);

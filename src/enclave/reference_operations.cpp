@@ -88,8 +88,9 @@ Result<std::shared_ptr<const OpenKey>> Enclave::open_reference(ByteView cipherte
         REDOUBT_TRY(key->private_key, private_key_of(*plaintext));
         if (!curve_->valid_key(key->private_key))
             return fail(Code::KeyInvalid, "the secret's plaintext is not a secp256k1 private key");
-        REDOUBT_TRY(key->public_key, curve_->public_key(key->private_key));
-        key->address = ethereum::address_of(*key->public_key);
+        REDOUBT_TRY(const auto public_key, curve_->public_key(key->private_key));
+        key->public_key.set(public_key);
+        key->address = ethereum::address_of(public_key);
         REDOUBT_CHECK(reference_allowed(key->address));
         key->lease = std::make_shared<Lease>();
         key->lease->until = now + std::int64_t{1000} * m->limits.vault_lease_seconds;
@@ -139,7 +140,8 @@ Enclave::KeyOrReply Enclave::signing_reference_key(const Asked& asked, std::stri
         return found;
     auto bound = std::make_shared<OpenKey>();
     bound->private_key = found.key->private_key.clone();
-    bound->public_key = found.key->public_key;
+    if (const auto* known = found.key->public_key.get())
+        bound->public_key.set(*known);
     bound->address = found.key->address;
     bound->lease = found.key->lease;
     bound->opened = found.key->opened;

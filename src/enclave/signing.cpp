@@ -66,12 +66,15 @@ Status Enclave::may_leave(const OpenKey& key, const Hash32& digest,
                           const crypto::Signature& signature) const {
     if (!manifest()->verify_before_release)
         return {};
-    // The address is 20 bytes of the key's hash: whoever signs by mistake with another key does not meet it.
-    const auto is_sender = [&] {
+    const auto names_the_address = [&] {
         const auto sender = curve_->recover(digest, signature);
-        return sender && ethereum::address_of(*sender) == key.address;
+        if (!sender || ethereum::address_of(*sender) != key.address)
+            return false;
+        key.public_key.set(*sender);
+        return true;
     };
-    if (key.public_key ? !curve_->verify(*key.public_key, digest, signature) : !is_sender())
+    const auto* known = key.public_key.get();
+    if (known != nullptr ? !curve_->verify(*known, digest, signature) : !names_the_address())
         return fail(Code::SigningFailed, "the signature did not verify and was withheld");
     return {};
 }
@@ -88,8 +91,9 @@ Result<std::shared_ptr<const OpenKey>> Enclave::derive(const OpenKey& seed,
         return fail(Code::InvalidField, "path belongs to HD keys, and this key is not one; leave it out");
     auto key = std::make_shared<OpenKey>();
     REDOUBT_TRY(key->private_key, crypto::derive_hd_key(*curve_, seed.seed, path));
-    REDOUBT_TRY(key->public_key, curve_->public_key(key->private_key));
-    key->address = ethereum::address_of(*key->public_key);
+    REDOUBT_TRY(const auto public_key, curve_->public_key(key->private_key));
+    key->public_key.set(public_key);
+    key->address = ethereum::address_of(public_key);
     // Its counters are the whole key's, sealed by a secret of the seed.
     key->counter_secret = sealed::counter_key(seed.seed, seed.head.id);
     key->head = seed.head;

@@ -140,7 +140,8 @@ constexpr ProblemText kTexts[] = {
     {"node_refused", "The chain's node refuses", "The node answered with an error, or with what is none."},
     {"shutting_down", "The service is stopping", "Send the request to another gateway, or try again."},
     {"signing_failed", "A signature failed its check",
-     "The enclave checks each signature before it leaves, and this one did not verify. Nothing was signed. If it "
+     "The enclave checks each signature before it leaves, and this one did not verify. Nothing was signed. "
+     "If it "
      "happens again with one key alone, its record is damaged: restore it from a backup."},
     {"internal", "A fault of the service itself", "Report it with the request's id."},
     {"io", "A file could not be read or written", "The log names it."},

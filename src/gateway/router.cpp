@@ -57,7 +57,9 @@ net::HttpResponse refusal(const Error& error) {
 } // namespace
 
 void Router::Job::encode(Bytes& out, std::int64_t now) const {
-    wire::Request message;
+    thread_local wire::Request message; // of views, which are gone again; what holds them is used again
+    message.headers.clear();
+    message.items.clear();
     message.method = request.method;
     message.authority = request.authority;
     message.path = request.path;

@@ -98,7 +98,14 @@ class Router {
     CounterWriter counters_;
     KeyReader key_reader_;
     ReceiptLog* receipts_;
-    std::unordered_map<std::string, std::string> owners_; // by key id: the tag of who counts
+    struct Hasher {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view text) const noexcept {
+            return std::hash<std::string_view>()(text);
+        }
+    };
+    // By key id: the tag of who counts.
+    std::unordered_map<std::string, std::string, Hasher, std::equal_to<>> owners_;
     struct Ready { // an answer that goes out once its receipt is written
         JobPtr job;
         net::HttpResponse response;

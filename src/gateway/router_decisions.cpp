@@ -19,7 +19,7 @@ bool is_tag(std::string_view text) noexcept {
 }
 
 // The enclave that a challenge or a session of the signature is of: nonce="TAG-…", keyid="session-TAG…".
-std::string tag_of(std::string_view signature_input) {
+std::string_view tag_of(std::string_view signature_input) {
     for (const std::string_view before : {R"(keyid="session-)", R"(nonce=")"}) {
         const std::size_t at = signature_input.find(before);
         if (at == std::string_view::npos)
@@ -28,7 +28,7 @@ std::string tag_of(std::string_view signature_input) {
         const bool session = before.starts_with("keyid");
         if (rest.size() > kTagDigits && is_tag(rest.substr(0, kTagDigits)) &&
             (session || rest[kTagDigits] == '-'))
-            return std::string(rest.substr(0, kTagDigits));
+            return rest.substr(0, kTagDigits);
     }
     return {};
 }
@@ -128,7 +128,7 @@ void Router::store_counters(const JobPtr& job, wire::Reply reply) {
                       if (status.error().code == Code::Conflict && !job->read_again) {
                           job->read_again = true;
                           job->link.reset();
-                          owners_.erase(job->key_id);
+                          owners_.erase(key_id);
                           // Whichever is asked next is shown what the store holds.
                           std::erase_if(job->items, [](const Job::Item& item) {
                               return item.kind == wire::ItemKind::CountersIfAny;
@@ -160,7 +160,7 @@ bool Router::count_elsewhere(const JobPtr& job) {
     if (link && link != job->link && job->inside)
         return false; // its client has to come by another connection
     if (link && link != job->link) {
-        owners_.insert_or_assign(job->key_id, owner);
+        owners_.insert_or_assign(std::string(job->key_id), owner);
         job->link = link;
         job->attempts = 0;
         job->rounds = 0;

@@ -41,8 +41,10 @@ struct Router::Job final : ReplyReceiver, std::enable_shared_from_this<Job> {
     Bytes receipt, receipt_head;
     trust::ChainId receipt_chain{};
     bool route_known = false;
-    bool record_read = false;                  // the key's, because its enclave seemed to lack it
-    std::string tag, key_id;                   // of the enclave, or the key, that the request names; or empty
+    bool record_read = false; // the key's, because its enclave seemed to lack it
+    // Of the enclave, or the key, that the request names, within it; or empty.
+    std::string_view tag, key_id;
+    std::string key_needed;                    // where the enclave names the key, what key_id points into
     std::optional<sealed::KeyId> to_sign_with; // that key, where it is to sign
     bool read_again = false;                   // records, because a newer one was there
     std::weak_ptr<EnclaveLink> holder;         // has the request at the moment

@@ -37,8 +37,8 @@ bool Router::read_record_first(const JobPtr& job, const std::shared_ptr<EnclaveL
     key_reader_.read(*job->to_sign_with, [this, job, place = std::make_shared<EnclaveLink::Place>(link)](
                                              Result<std::optional<Bytes>> found) mutable {
         if (found && *found && job->items.empty())
-            job->items.push_back(
-                {wire::ItemKind::KeyRecord, job->key_id, std::make_shared<const Bytes>(std::move(**found))});
+            job->items.push_back({wire::ItemKind::KeyRecord, std::string(job->key_id),
+                                  std::make_shared<const Bytes>(std::move(**found))});
         job->link = place->link();
         place.reset();
         forward(job);
@@ -85,7 +85,7 @@ void Router::supply_next(const JobPtr& job) {
             return refuse(job, {Code::Internal, kNoSuchId});
         // A route that names no key (the AWS sample's) has one all the same, which one enclave counts for.
         if (job->key_id.empty())
-            job->key_id = need.name;
+            job->key_id = job->key_needed = need.name;
         return fetch(job, need, [id = *id](store::Store& store) { return store.get_counters(id); },
                      {Code::Internal, "the enclave asked for counters that there are none of"});
     }

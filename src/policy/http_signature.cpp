@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 namespace redoubt::policy {
 
@@ -32,6 +33,19 @@ std::unexpected<Error> invalid(FixedText text) {
 }
 
 bool is_printable(std::string_view text) noexcept {
+    // Eight characters at a time, of which the top bit says below 0x20 or above 0x7e. Whatever has one is
+    // looked at again.
+    constexpr std::uint64_t kEach = 0x0101010101010101, kTop = 0x80 * kEach;
+    std::size_t at = 0;
+    std::uint64_t suspect = 0;
+    for (; at + 8 <= text.size(); at += 8) {
+        std::uint64_t eight = 0;
+        std::memcpy(&eight, text.data() + at, 8);
+        const std::uint64_t del = eight ^ 0x7f * kEach;
+        suspect |= eight | ((eight - 0x20 * kEach) & ~eight) | ((del - kEach) & ~del);
+    }
+    if ((suspect & kTop) == 0)
+        text.remove_prefix(at);
     return std::ranges::all_of(text, [](char c) noexcept { return c >= 0x20 && c <= 0x7e; });
 }
 
