@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/secret.h"
+#include "base/text_hash.h"
 #include "policy/principal.h"
 
 #include <memory>
@@ -43,13 +44,7 @@ class Sessions {
     ByteArray<8> tag_;
     crypto::Random& random_;
     mutable std::shared_mutex mutex_;
-    struct Hasher {
-        using is_transparent = void;
-        std::size_t operator()(std::string_view id) const noexcept {
-            return std::hash<std::string_view>()(id);
-        }
-    };
-    std::unordered_map<std::string, std::shared_ptr<const Session>, Hasher, std::equal_to<>> sessions_;
+    std::unordered_map<std::string, std::shared_ptr<const Session>, TextHash, std::equal_to<>> sessions_;
 };
 
 // HPKE's info for a session: canonical JSON {"enclave":"<64 hex: the offered public key>","expires":<ms>,

@@ -3,6 +3,7 @@
 // what it made, and answers exactly once. Decides nothing. Loop thread only.
 #pragma once
 
+#include "base/text_hash.h"
 #include "gateway/call.h"
 #include "gateway/counter_writer.h"
 #include "gateway/enclave_pool.h"
@@ -98,14 +99,8 @@ class Router {
     CounterWriter counters_;
     KeyReader key_reader_;
     ReceiptLog* receipts_;
-    struct Hasher {
-        using is_transparent = void;
-        std::size_t operator()(std::string_view text) const noexcept {
-            return std::hash<std::string_view>()(text);
-        }
-    };
     // By key id: the tag of who counts.
-    std::unordered_map<std::string, std::string, Hasher, std::equal_to<>> owners_;
+    std::unordered_map<std::string, std::string, TextHash, std::equal_to<>> owners_;
     struct Ready { // an answer that goes out once its receipt is written
         JobPtr job;
         net::HttpResponse response;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/http_grammar.h"
 
+#include "base/printable.h"
+
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstring>
 
 namespace redoubt::net {
 
@@ -43,19 +44,7 @@ bool is_token(std::string_view text) noexcept {
 }
 
 bool is_field_value(std::string_view text) noexcept {
-    // Values are long (signatures, receipts) and nearly always plain: eight characters at a time, of which
-    // the top bit says below 0x20 or 0x7f. Whatever has one is looked at again.
-    constexpr std::uint64_t kEach = 0x0101010101010101, kTop = 0x80 * kEach;
-    std::size_t at = 0;
-    std::uint64_t suspect = 0;
-    for (; at + 8 <= text.size(); at += 8) {
-        std::uint64_t eight = 0;
-        std::memcpy(&eight, text.data() + at, 8);
-        const std::uint64_t del = eight ^ 0x7f * kEach;
-        suspect |= ((eight - 0x20 * kEach) & ~eight) | ((del - kEach) & ~del);
-    }
-    if ((suspect & kTop) == 0)
-        text.remove_prefix(at);
+    text.remove_prefix(printable_blocks(text));
     return std::ranges::all_of(text, [](char c) {
         const auto byte = static_cast<std::uint8_t>(c);
         return (byte >= 0x20 && byte != 0x7f) || c == '\t';

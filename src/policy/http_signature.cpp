@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policy/http_signature.h"
 
+#include "base/printable.h"
 #include "crypto/hash.h"
 #include "crypto/owner_signature.h"
 #include "policy/structured_fields.h"
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 namespace redoubt::policy {
 
@@ -33,19 +33,7 @@ std::unexpected<Error> invalid(FixedText text) {
 }
 
 bool is_printable(std::string_view text) noexcept {
-    // Eight characters at a time, of which the top bit says below 0x20 or above 0x7e. Whatever has one is
-    // looked at again.
-    constexpr std::uint64_t kEach = 0x0101010101010101, kTop = 0x80 * kEach;
-    std::size_t at = 0;
-    std::uint64_t suspect = 0;
-    for (; at + 8 <= text.size(); at += 8) {
-        std::uint64_t eight = 0;
-        std::memcpy(&eight, text.data() + at, 8);
-        const std::uint64_t del = eight ^ 0x7f * kEach;
-        suspect |= eight | ((eight - 0x20 * kEach) & ~eight) | ((del - kEach) & ~del);
-    }
-    if ((suspect & kTop) == 0)
-        text.remove_prefix(at);
+    text.remove_prefix(printable_blocks(text));
     return std::ranges::all_of(text, [](char c) noexcept { return c >= 0x20 && c <= 0x7e; });
 }
 
@@ -63,13 +51,13 @@ Status read_components(FieldReader& reader, SignatureInput& out) {
     if (!reader.take('('))
         return invalid("signature-input must be LABEL=(\"…\" …) with parameters: a list of components");
     out.components.reserve(kRequired.size());
-    if (const auto list = reader.rest(); list.starts_with(kUsual)) {
+    const auto list = reader.rest();
+    if (reader.take(kUsual)) {
         for (std::size_t at = 0; const auto name : kRequired) {
             out.components.push_back(
                 {list.substr(at + 1, name.size()), list.substr(at, name.size() + 2), false});
             at += name.size() + 3; // with its quotes and a space
         }
-        reader.skip(kUsual.size());
         return {};
     }
     while (!reader.take(')')) {

@@ -51,6 +51,13 @@ bool FieldReader::take(char c) noexcept {
     return true;
 }
 
+bool FieldReader::take(std::string_view text) noexcept {
+    if (!rest_.starts_with(text))
+        return false;
+    rest_.remove_prefix(text.size());
+    return true;
+}
+
 std::optional<std::string_view> FieldReader::key() noexcept {
     if (rest_.empty() || !kStartsKey[static_cast<unsigned char>(rest_.front())])
         return std::nullopt;

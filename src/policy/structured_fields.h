@@ -19,8 +19,8 @@ class FieldReader {
 
     bool finished() const noexcept { return rest_.empty(); }
     std::string_view rest() const noexcept { return rest_; }
-    bool take(char c) noexcept;                                   // that character, or nothing is taken
-    void skip(std::size_t n) noexcept { rest_.remove_prefix(n); } // of rest(), at most all of it
+    bool take(char c) noexcept;                // that character, or nothing is taken
+    bool take(std::string_view text) noexcept; // the same of a text
     bool next_is(char c) const noexcept { return rest_.starts_with(c); }
 
     std::optional<std::string_view> key() noexcept;           // of a dictionary or a parameter

@@ -273,16 +273,9 @@ TEST(Signing, an_hd_key_signs_for_any_path_and_its_addresses_are_attested) {
 // A record that only somebody with the vault's key can make: its address is another key's. Nothing that it
 // signs leaves, and it is neither described, changed nor exported, whatever was asked of it before.
 TEST(Signing, a_record_whose_address_is_not_its_keys_is_of_no_use) {
-    crypto::SystemRandom random;
-    const Secret vault_key = random.secret(32), data_key = random.secret(32), recipient = random.secret(32);
-    sealed::VaultRecord vault;
-    vault.epoch = 1;
-    vault.id = sealed::vault_id_of_token("a", 1);
-    vault.created = system_time_ms();
-    vault.commitment = sealed::vault_commitment(vault_key, vault.id);
-    vault.wraps.push_back(sealed::wrap_vault_key(
-        vault_key, data_key, vault, kVaultArn,
-        kms().encrypt(data_key.view(SecretAccess("a test makes a vault whose key it knows"))), random));
+    PlantedVault vault;
+    crypto::SystemRandom& random = vault.random;
+    const Secret recipient = random.secret(32);
     const auto policy = *policy::parse_document(
         R"({"redoubt_policy":1,"rules":[{"effect":"allow","name":"open"}],"export_recipients":[{"id":"cold","public_key":")" +
         to_hex0x(*crypto::x25519_public(recipient)) + R"("}]})");
@@ -290,11 +283,13 @@ TEST(Signing, a_record_whose_address_is_not_its_keys_is_of_no_use) {
     for (const std::string more : {"", R"(,"verify_before_release":false)"})
         for (const bool right : {true, false}) {
             Instance instance(manifest(R"(,"min_epoch":1)" + more));
-            ASSERT_EQ(instance.call(wire::Kind::VaultOpen, as_text(sealed::encode_vault(vault))).status, 200);
+            ASSERT_EQ(
+                instance.call(wire::Kind::VaultOpen, as_text(sealed::encode_vault(vault.record))).status,
+                200);
             const Secret key = random.secret(32);
             sealed::KeyHead head;
             head.epoch = 1;
-            head.vault = vault.id;
+            head.vault = vault.record.id;
             head.id = random.array<16>();
             head.created = system_time_ms();
             head.flags = sealed::kFlagExportable;
@@ -303,7 +298,7 @@ TEST(Signing, a_record_whose_address_is_not_its_keys_is_of_no_use) {
             if (!right)
                 head.address[19] ^= 1;
             const std::string id = sealed::key_id_text(head.id);
-            const std::map<std::string, Bytes> store{{id, sealed::seal_key(vault_key, head, key, random)},
+            const std::map<std::string, Bytes> store{{id, sealed::seal_key(vault.key, head, key, random)},
                                                      {to_hex(policy.digest), to_bytes(policy.canonical)}};
             const auto post = [&](const std::string& action, const std::string& body) {
                 return instance.ask_with_store("POST", "/v1/keys/" + id + "/" + action, body, store);

@@ -239,6 +239,23 @@ inline Bytes make_vault(Instance& instance) {
     return reply.records[0].bytes;
 }
 
+// A vault whose key the test knows: made and wrapped by nobody's enclave, with KMS's help.
+struct PlantedVault {
+    crypto::SystemRandom random;
+    Secret key = random.secret(32), data_key = random.secret(32);
+    sealed::VaultRecord record;
+
+    PlantedVault() {
+        record.epoch = 1;
+        record.id = sealed::vault_id_of_token("a", 1);
+        record.created = system_time_ms();
+        record.commitment = sealed::vault_commitment(key, record.id);
+        record.wraps.push_back(sealed::wrap_vault_key(
+            key, data_key, record, kVaultArn,
+            kms().encrypt(data_key.view(SecretAccess("a test plants a vault whose key it knows"))), random));
+    }
+};
+
 inline Bytes to_text_bytes(const Bytes& blob) {
     return to_bytes(to_base64(blob));
 }

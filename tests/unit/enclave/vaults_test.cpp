@@ -354,16 +354,7 @@ TEST(Owners, can_make_a_vault_for_the_next_manifest_while_this_one_lists_its_own
 // key that it knows under that. What keeps it out is the key policy (no Encrypt, no ReEncrypt, no grants:
 // tests/e2e/trust.test.mjs with a KMS that checks it); what finds it out is the commitment.
 TEST(Vaults, a_planted_vault_is_found_by_its_commitment) {
-    crypto::SystemRandom random;
-    const Secret known = random.secret(32), data_key = random.secret(32);
-    sealed::VaultRecord planted;
-    planted.epoch = 1;
-    planted.id = sealed::vault_id_of_token("a", 1);
-    planted.created = system_time_ms();
-    planted.commitment = sealed::vault_commitment(known, planted.id);
-    planted.wraps.push_back(sealed::wrap_vault_key(
-        known, data_key, planted, kVaultArn,
-        kms().encrypt(data_key.view(SecretAccess("a test plants a vault whose key it knows"))), random));
+    sealed::VaultRecord planted = PlantedVault().record;
     Instance first;
     Store store;
     const std::string a = member(create_vault(first, store, R"({"client_token":"a"})"), "vault_id");

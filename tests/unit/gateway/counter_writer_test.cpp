@@ -2,6 +2,7 @@
 #include "gateway/counter_writer.h"
 
 #include "base/clock.h"
+#include "unasked_store.h"
 
 #include <gtest/gtest.h>
 
@@ -12,12 +13,8 @@
 namespace redoubt::gateway {
 namespace {
 
-std::unexpected<Error> not_asked() {
-    return fail(Code::Internal, "nobody asks this of the store here");
-}
-
 // Takes counters when the test lets it, and says what the test wants.
-class CounterStore : public store::Store {
+class CounterStore : public tests::UnaskedStore {
   public:
     Status put_counters(ByteView record) override {
         const auto head = *sealed::read_counter_head(record);
@@ -52,21 +49,6 @@ class CounterStore : public store::Store {
         const std::lock_guard lock(mutex_);
         return written_;
     }
-
-    Status put_key(ByteView) override { return not_asked(); }
-    Status update_key(ByteView) override { return not_asked(); }
-    Result<std::optional<Bytes>> get_key(const sealed::KeyId&) override { return not_asked(); }
-    Result<store::KeyPage> list_keys(const store::KeyFilter&, std::optional<store::Position>,
-                                     std::size_t) override {
-        return not_asked();
-    }
-    Result<std::vector<sealed::KeyId>> delete_due_keys(UnixMs, std::size_t) override { return not_asked(); }
-    Status put_vault(ByteView) override { return not_asked(); }
-    Result<std::vector<Bytes>> list_vaults() override { return not_asked(); }
-    Result<std::optional<Bytes>> get_vault(const sealed::VaultId&) override { return not_asked(); }
-    Status put_policy(ByteView) override { return not_asked(); }
-    Result<std::optional<Bytes>> get_policy(const Hash32&) override { return not_asked(); }
-    Result<std::optional<Bytes>> get_counters(const sealed::KeyId&) override { return not_asked(); }
 
   private:
     std::mutex mutex_;

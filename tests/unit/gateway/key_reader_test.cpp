@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/key_reader.h"
 
+#include "unasked_store.h"
+
 #include <gtest/gtest.h>
 
 #include <condition_variable>
@@ -9,12 +11,8 @@
 namespace redoubt::gateway {
 namespace {
 
-std::unexpected<Error> not_asked() {
-    return fail(Code::Internal, "nobody asks this of the store here");
-}
-
 // Has the even keys; the seventh cannot be read.
-class EvenStore final : public store::Store {
+class EvenStore final : public tests::UnaskedStore {
   public:
     Result<std::optional<Bytes>> get_key(const sealed::KeyId& id) override {
         if (id[0] == 7)
@@ -40,21 +38,6 @@ class EvenStore final : public store::Store {
         open_ = open;
         changed_.notify_all();
     }
-
-    Status put_key(ByteView) override { return not_asked(); }
-    Status update_key(ByteView) override { return not_asked(); }
-    Result<store::KeyPage> list_keys(const store::KeyFilter&, std::optional<store::Position>,
-                                     std::size_t) override {
-        return not_asked();
-    }
-    Result<std::vector<sealed::KeyId>> delete_due_keys(UnixMs, std::size_t) override { return not_asked(); }
-    Status put_vault(ByteView) override { return not_asked(); }
-    Result<std::vector<Bytes>> list_vaults() override { return not_asked(); }
-    Result<std::optional<Bytes>> get_vault(const sealed::VaultId&) override { return not_asked(); }
-    Status put_policy(ByteView) override { return not_asked(); }
-    Result<std::optional<Bytes>> get_policy(const Hash32&) override { return not_asked(); }
-    Status put_counters(ByteView) override { return not_asked(); }
-    Result<std::optional<Bytes>> get_counters(const sealed::KeyId&) override { return not_asked(); }
 
   private:
     std::mutex mutex_;
