@@ -155,8 +155,15 @@ std::optional<Bytes> from_hex0x(std::string_view text) {
 }
 
 std::string to_base64(ByteView bytes) {
-    std::string out((bytes.size() + 2) / 3 * 4, '=');
-    char* to = out.data();
+    std::string out;
+    append_base64(out, bytes);
+    return out;
+}
+
+void append_base64(std::string& out, ByteView bytes) {
+    const std::size_t before = out.size();
+    out.resize(before + (bytes.size() + 2) / 3 * 4, '=');
+    char* to = out.data() + before;
     std::size_t i = 0;
     for (; i + 3 <= bytes.size(); i += 3, to += 4) {
         const std::uint32_t v = static_cast<std::uint32_t>(bytes[i]) << 16 |
@@ -175,7 +182,6 @@ std::string to_base64(ByteView bytes) {
         if (two)
             to[2] = kBase64Digits[v >> 6 & 63];
     }
-    return out;
 }
 
 std::optional<Bytes> from_base64(std::string_view text) {

@@ -46,6 +46,7 @@ bool from_hex_exact(std::string_view text, std::span<std::uint8_t> out) noexcept
 // RFC 4648 section 4 with padding. Decoding refuses white space, missing padding and non-zero trailing bits,
 // so that a byte string has one text form only.
 std::string to_base64(ByteView bytes);
+void append_base64(std::string& out, ByteView bytes);
 std::optional<Bytes> from_base64(std::string_view text);
 
 // Constant-time in the contents; lengths and the answer are public.

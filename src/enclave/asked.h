@@ -35,8 +35,8 @@ struct Enclave::Note {
 
 // All is decided, and note.signed_digest is to be signed: then signed_reply() says the rest.
 struct Enclave::ToSign {
-    std::shared_ptr<const OpenKey> key;       // nullptr: nothing is
-    std::vector<wire::Reply::Record> records; // to go along with the answer
+    std::shared_ptr<const OpenKey> key; // nullptr: nothing is
+    wire::Reply::Records records;       // to go along with the answer
 };
 
 struct Enclave::Asked {

@@ -138,8 +138,11 @@ void Shared::run(std::vector<SigningQueue::TaskPtr>& tasks, By by) {
             });
     }
     for (auto& ask : std::span(asks).first(count))
-        if (ask.reply)
+        if (ask.reply) {
             give_text(std::move(ask.reply->body));
+            for (auto& record : ask.reply->records)
+                give_bytes(std::move(record.bytes));
+        }
     queue.recycle(tasks);
 }
 

@@ -336,9 +336,9 @@ void Enclave::add_receipt(const Hash32& digest, const Note& note, wire::Reply& r
     const std::string_view name = as_text(receipts_->id());
     reply.records.reserve(reply.records.size() + 2);
     if (auto made = receipts_->append(receipt, allowed || note.known))
-        reply.records.push_back({wire::ItemKind::Receipt, std::string(name), std::move(*made)});
+        reply.records.push_back({wire::ItemKind::Receipt, name, std::move(*made)});
     if (auto head = receipts_->last_head())
-        reply.records.push_back({wire::ItemKind::ReceiptHead, std::string(name), std::move(*head)});
+        reply.records.push_back({wire::ItemKind::ReceiptHead, name, std::move(*head)});
 }
 
 // What the gateway's log lacks, and a head that covers it.

@@ -217,7 +217,7 @@ class Enclave {
     struct Judged;  // an asker, and a verdict
     struct Permit { // may be acted on, unless there is a reply
         MaybeReply reply;
-        std::vector<wire::Reply::Record> records; // to go along with the answer
+        wire::Reply::Records records; // to go along with the answer
     };
     Result<policy::Asker> authenticate(const Asked& asked, const policy::Document* document,
                                        std::shared_ptr<const Session>& session) const;

@@ -3,6 +3,7 @@
 
 #include "crypto/ed25519.h"
 #include "crypto/hash.h"
+#include "enclave/reply_text.h"
 
 #include <algorithm>
 #include <limits>
@@ -34,6 +35,21 @@ Result<std::unique_ptr<ReceiptChain>> ReceiptChain::create(Attestor& attestor, c
     return out;
 }
 
+void ReceiptChain::Ring::add(ByteView bytes) {
+    if (size_ == all_.size()) {
+        constexpr std::size_t kFirst = 64;
+        std::rotate(all_.begin(), all_.begin() + static_cast<std::ptrdiff_t>(first_), all_.end());
+        first_ = 0;
+        all_.resize(std::max(kFirst, 2 * size_));
+    }
+    all_[(first_ + size_++) % all_.size()].assign(bytes.begin(), bytes.end());
+}
+
+void ReceiptChain::Ring::drop_first() noexcept {
+    first_ = (first_ + 1) % all_.size();
+    --size_;
+}
+
 bool ReceiptChain::has_room() const {
     const std::lock_guard lock(mutex_);
     return kept_.size() < kMaxKept;
@@ -55,11 +71,12 @@ std::optional<Bytes> ReceiptChain::append(trust::Receipt& receipt, bool known) {
     receipt.sequence = next_;
     receipt.previous = previous_;
     receipt.skipped = skipped_;
-    Bytes out = trust::encode_receipt(receipt);
+    Bytes out = take_bytes();
+    trust::encode_receipt(receipt, out);
     previous_ = trust::receipt_hash(out);
     ++next_;
     skipped_ = 0;
-    kept_.push_back(out);
+    kept_.add(out);
     return out;
 }
 
@@ -85,13 +102,17 @@ std::optional<Bytes> ReceiptChain::head(UnixMs now) {
 
 std::optional<Bytes> ReceiptChain::last_head() const {
     const std::lock_guard lock(head_mutex_);
-    return head_;
+    if (!head_)
+        return std::nullopt;
+    Bytes out = take_bytes();
+    out.assign(head_->begin(), head_->end());
+    return out;
 }
 
 void ReceiptChain::stored(std::uint64_t through) {
     const std::lock_guard lock(mutex_);
-    while (!kept_.empty() && kept_from_ <= through) {
-        kept_.pop_front();
+    while (kept_.size() > 0 && kept_from_ <= through) {
+        kept_.drop_first();
         ++kept_from_;
     }
 }
@@ -103,9 +124,12 @@ std::vector<Bytes> ReceiptChain::after(std::optional<std::uint64_t> through, std
         first = static_cast<std::size_t>(std::min<std::uint64_t>(*through - kept_from_, kept_.size())) + 1;
     if (first >= kept_.size())
         return {};
-    const auto begin = kept_.begin() + static_cast<std::ptrdiff_t>(first);
     const std::size_t count = std::min(most, kept_.size() - first);
-    return {begin, begin + static_cast<std::ptrdiff_t>(count)};
+    std::vector<Bytes> out;
+    out.reserve(count);
+    for (std::size_t i = 0; i < count; ++i)
+        out.push_back(kept_[first + i]);
+    return out;
 }
 
 } // namespace redoubt::enclave

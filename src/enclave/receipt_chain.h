@@ -8,9 +8,9 @@
 #include "enclave/attestor.h"
 #include "trust/receipt.h"
 
-#include <deque>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 namespace redoubt::enclave {
 
@@ -57,8 +57,20 @@ class ReceiptChain {
     mutable std::mutex mutex_;
     std::uint64_t next_ = 0; // sequence of the next receipt
     Hash32 previous_{};
-    std::uint64_t kept_from_ = 0; // sequence of kept_.front()
-    std::deque<Bytes> kept_;
+    // The oldest first; what was let go of leaves its memory to the next.
+    class Ring {
+      public:
+        std::size_t size() const noexcept { return size_; }
+        const Bytes& operator[](std::size_t at) const noexcept { return all_[(first_ + at) % all_.size()]; }
+        void add(ByteView bytes);
+        void drop_first() noexcept;
+
+      private:
+        std::vector<Bytes> all_; // in use: size_ from first_ on, around the end
+        std::size_t first_ = 0, size_ = 0;
+    };
+    std::uint64_t kept_from_ = 0; // sequence of the oldest that is kept
+    Ring kept_;
     std::uint32_t skipped_ = 0;
     RateLimit unknown_{kUnknownRate, kUnknownBurst};
     mutable std::mutex head_mutex_;

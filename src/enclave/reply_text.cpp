@@ -8,34 +8,56 @@ namespace redoubt::enclave {
 
 namespace {
 
-constexpr std::size_t kLeastKept = 1'024, kMostKept = 8 * 1024; // bytes of one: few are longer
+// `Count` that have room for `Least` to `Most` bytes.
+template<class Text, std::size_t Count, std::size_t Least, std::size_t Most>
+class Kept {
+  public:
+    Text take() noexcept {
+        Text out;
+        if (count_ > 0)
+            out = std::move(texts_[--count_]);
+        out.clear();
+        return out;
+    }
+    void give(Text&& text) noexcept {
+        if (count_ < Count && text.capacity() >= Least && text.capacity() <= Most)
+            texts_[count_++] = std::move(text);
+    }
 
-struct Kept {
-    std::array<std::string, 8> texts; // as many as requests are worked on together
-    std::size_t count = 0;
+  private:
+    std::array<Text, Count> texts_;
+    std::size_t count_ = 0;
 };
 
-Kept& kept() noexcept {
-    thread_local Kept out;
+// Eight requests are worked on together; few of their texts are longer.
+auto& kept_texts() noexcept {
+    thread_local Kept<std::string, 8, 1'024, 8 * 1024> out;
+    return out;
+}
+
+auto& kept_bytes() noexcept {
+    thread_local Kept<Bytes, 64, 128, 1'024> out;
     return out;
 }
 
 } // namespace
 
 std::string take_text(std::size_t room) {
-    Kept& all = kept();
-    std::string out;
-    if (all.count > 0)
-        out = std::move(all.texts[--all.count]);
-    out.clear();
+    std::string out = kept_texts().take();
     out.reserve(room);
     return out;
 }
 
 void give_text(std::string&& text) noexcept {
-    Kept& all = kept();
-    if (all.count < all.texts.size() && text.capacity() >= kLeastKept && text.capacity() <= kMostKept)
-        all.texts[all.count++] = std::move(text);
+    kept_texts().give(std::move(text));
+}
+
+Bytes take_bytes() {
+    return kept_bytes().take();
+}
+
+void give_bytes(Bytes&& bytes) noexcept {
+    kept_bytes().give(std::move(bytes));
 }
 
 } // namespace redoubt::enclave

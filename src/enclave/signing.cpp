@@ -16,7 +16,8 @@ namespace {
 // Deriving so many addresses counts as one statement of the budget.
 constexpr std::size_t kAddressesPerStatement = 25;
 
-constexpr std::size_t kReplyHead = 1'536; // bytes that a reply's text has beside what came with the request
+constexpr std::size_t kKeptRaw = 64 * 1024; // of a transaction's memory, for the next one
+constexpr std::size_t kReplyHead = 1'536;   // bytes that a reply's text has beside what came with the request
 
 // 65 bytes, r ‖ s ‖ v with v 27 or 28: what wallets and ecrecover take.
 std::string signature_text(const crypto::Signature& signature) {
@@ -172,7 +173,8 @@ wire::Reply Enclave::signed_reply(Pass& pass, const api::SignTransaction& operat
                                   const crypto::Signature& signature) {
     const ethereum::Transaction& transaction = operation.transaction.transaction;
     const ethereum::Address& from = pass.to_sign.key->address;
-    const Bytes raw = ethereum::serialise(transaction, signature);
+    thread_local Bytes raw; // used again for its memory
+    ethereum::serialise(transaction, signature, raw);
     wire::Reply reply;
     reply.body = take_text(kReplyHead + 2 * raw.size() + 2 * transaction.data.size());
     json::Writer writer(reply.body);
@@ -191,6 +193,8 @@ wire::Reply Enclave::signed_reply(Pass& pass, const api::SignTransaction& operat
         write_call(writer, operation.functions, transaction);
     writer.member("rule", pass.note.rule).end_object();
     reply.records = std::move(pass.to_sign.records);
+    if (raw.capacity() > kKeptRaw)
+        raw = Bytes();
     return reply;
 }
 

@@ -259,7 +259,7 @@ void TlsStreams::judge(Stream& stream, wire::Reply reply, std::int64_t now) {
         ask.reply.body =
             wire::error_reply({*code_from_name(code_of(reply)), "a newer record may change it"}).body;
     ask.reply.needs = reply.needs;
-    std::vector<wire::Reply::Record> receipts;
+    wire::Reply::Records receipts;
     for (const auto& record : reply.records)
         if (record.kind == wire::ItemKind::Receipt || record.kind == wire::ItemKind::ReceiptHead)
             receipts.push_back(record);

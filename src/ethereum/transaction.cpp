@@ -228,6 +228,10 @@ Bytes serialise(const Transaction& transaction, const crypto::Signature& signatu
     return out;
 }
 
+void serialise(const Transaction& transaction, const crypto::Signature& signature, Bytes& out) {
+    encode(transaction, &signature, out);
+}
+
 Hash32 transaction_hash(ByteView raw) noexcept {
     return crypto::keccak256(raw);
 }

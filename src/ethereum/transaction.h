@@ -61,7 +61,9 @@ Status validate(const Transaction& transaction);
 // Of a transaction that validate() accepts, as are the arguments of the functions below.
 Hash32 signing_hash(const Transaction& transaction);
 Bytes serialise(const Transaction& transaction, const crypto::Signature& signature); // the raw transaction
-Hash32 transaction_hash(ByteView raw) noexcept;                                      // keccak256
+void serialise(const Transaction& transaction, const crypto::Signature& signature,
+               Bytes& out);                     // in its place
+Hash32 transaction_hash(ByteView raw) noexcept; // keccak256
 // 27/28, or 35 + 2·chainId + parity (EIP-155), or the parity for typed transactions.
 Uint256 v_of(const Transaction& transaction, std::uint8_t y_parity) noexcept;
 

@@ -3,7 +3,9 @@
 // where its answer goes. Loop thread only.
 #pragma once
 
+#include "base/inline_text.h"
 #include "net/http.h"
+#include "wire/message.h"
 
 #include <concepts>
 #include <functional>
@@ -15,6 +17,8 @@ namespace redoubt::gateway {
 class Admission; // gateway/rate_limits.h
 struct Grant;    // gateway/clients.h
 struct Route;    // gateway/routes.h
+
+using RequestId = InlineText<wire::kMaxRequestId>; // see request_id_for()
 
 // Who asks, as the gateway has settled it.
 struct Caller {
@@ -59,9 +63,9 @@ struct Call {
     net::HttpRequest request;
     const Route* route = nullptr; // the request's, where somebody has looked for it (route_of())
     Caller caller;
-    std::string request_id;   // 32 hexadecimal digits; in the answer's header and in every log line
-    std::string trace_parent; // W3C Trace Context, as it is passed on; empty: none came
-    Respond respond;          // exactly once
+    RequestId request_id;                 // in the answer's header and in every log line
+    std::string trace_parent;             // W3C Trace Context, as it is passed on; empty: none came
+    Respond respond;                      // exactly once
     std::shared_ptr<const Answerer> from; // who waits for it in the end; nullptr: not known
 
     bool client_gone() const { return from && from->gone(); }

@@ -97,15 +97,17 @@ void EnclaveLink::read() {
         if (!*frame)
             return;
         const auto found = waiting_.find((*frame)->id);
-        auto reply = wire::decode_reply((*frame)->payload);
-        if (found == waiting_.end() || !reply)
+        const auto readable = wire::decode_reply((*frame)->payload, *reply_);
+        if (found == waiting_.end() || !readable)
             return down("the enclave sent a reply that cannot be read, or to no request");
         auto node = waiting_.extract(found);
         const Callback callback = std::move(node.mapped());
         if (spare_.size() < kMostSpare)
             spare_.push_back(std::move(node));
         come_to_ = std::max(come_to_, (*frame)->id);
-        callback(std::move(reply));
+        callback(reply_);
+        if (!reply_ || reply_->body.capacity() > kKeptBody)
+            reply_ = wire::Reply();
     }
 }
 

@@ -22,8 +22,9 @@ namespace redoubt::gateway {
 class ReplyReceiver {
   public:
     virtual ~ReplyReceiver() = default;
-    // Error: EnclaveUnavailable (the connection ended).
-    virtual void receive(Result<wire::Reply> reply) = 0;
+    // Error: EnclaveUnavailable (the connection ended). Whoever wants more of the reply than a look takes it:
+    // its memory is the next one's.
+    virtual void receive(Result<wire::Reply>& reply) = 0;
 };
 
 class EnclaveLink : public std::enable_shared_from_this<EnclaveLink> {
@@ -37,13 +38,14 @@ class EnclaveLink : public std::enable_shared_from_this<EnclaveLink> {
         requires std::invocable<Function&, Result<wire::Reply>>
         Callback(Function function) // NOLINT: as std::function
             : to_(std::make_shared<Calling<Function>>(std::move(function))) {}
-        void operator()(Result<wire::Reply> reply) const { to_->receive(std::move(reply)); }
+        void operator()(Result<wire::Reply>& reply) const { to_->receive(reply); }
+        void operator()(Result<wire::Reply>&& reply) const { to_->receive(reply); }
 
       private:
         template<class Function>
         struct Calling final : ReplyReceiver {
             explicit Calling(Function f) : function(std::move(f)) {}
-            void receive(Result<wire::Reply> reply) override { function(std::move(reply)); }
+            void receive(Result<wire::Reply>& reply) override { function(std::move(reply)); }
             Function function;
         };
         std::shared_ptr<ReplyReceiver> to_;
@@ -104,6 +106,7 @@ class EnclaveLink : public std::enable_shared_from_this<EnclaveLink> {
 
   private:
     static constexpr std::size_t kMostSpare = 1024; // nodes
+    static constexpr std::size_t kKeptBody = 64 * 1024;
     static constexpr int kPush = 16; // frames that wait for the turn's end; more are sent before
     enum class State { Down, Connecting, Open, Stopped };
     void connect();
@@ -132,6 +135,7 @@ class EnclaveLink : public std::enable_shared_from_this<EnclaveLink> {
     using Waiting = std::unordered_map<std::uint64_t, Callback>;
     Waiting waiting_;
     std::vector<Waiting::node_type> spare_; // of it, at most kMostSpare
+    Result<wire::Reply> reply_;             // the last one's memory
     std::int64_t heard_at_ = 0;
     net::EventLoop::TimerId timer_ = 0;
     bool timer_set_ = false;

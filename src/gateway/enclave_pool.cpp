@@ -233,7 +233,7 @@ void EnclavePool::create_vault(Member& member) {
 void EnclavePool::vault_made(Member& member, wire::Reply reply) {
     auto record = std::make_shared<const Bytes>(std::move(reply.records[0].bytes));
     const auto stored = [this, weak = member.weak_from_this(), record,
-                         name = reply.records[0].name](const Status& status) {
+                         name = reply.records[0].name.str()](const Status& status) {
         creating_vault_ = false;
         const auto maker = weak.lock(); // nothing: it has been let go meanwhile
         if (!status)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/front.h"
 
+#include "base/spare.h"
 #include "gateway/trace_context.h"
 
 #include <chrono>
@@ -10,6 +11,9 @@ namespace redoubt::gateway {
 
 namespace {
 
+constexpr std::size_t kMaxIdle = 1024;  // flights that wait for the next calls
+constexpr std::size_t kKeptPath = 1024; // room for a path that one of them keeps
+
 std::int64_t monotonic_us() noexcept {
     return std::chrono::duration_cast<std::chrono::microseconds>(
                std::chrono::steady_clock::now().time_since_epoch())
@@ -18,38 +22,68 @@ std::int64_t monotonic_us() noexcept {
 
 } // namespace
 
-// What is left to tell of a request when it has gone on to whoever serves it, and where its answer goes.
+// What is left to tell of a request when it has gone on to whoever serves it, and where its answer goes. It
+// serves one call after the other, with what its texts have room for.
 struct Front::Flight final : Answerer {
-    Flight(const Front& its_front, net::HttpServer::Responder&& responder)
-        : front(its_front), flights(front.flights_), respond(std::move(responder)) {
-        ++flights->now;
-    }
-    ~Flight() override {
-        if (!answered) {
-            --flights->now;
-            ++flights->abandoned;
-        }
-    }
-    Flight(const Flight&) = delete;
-    Flight& operator=(const Flight&) = delete;
-
-    void answer(net::HttpResponse response) override {
-        if (!std::exchange(answered, true))
-            --flights->now;
-        front.ended(*this, std::move(response));
-    }
+    void answer(net::HttpResponse response) override;
     bool gone() const override { return respond.client_gone(); }
 
-    const Front& front;
-    std::shared_ptr<Flights> flights;
+    const Front* front = nullptr;
+    std::shared_ptr<FlightPool> flights; // nullptr: it is idle
     Call seen;
-    std::int64_t began_us = monotonic_us();
+    std::int64_t began_us = 0;
     net::HttpServer::Responder respond;
     bool answered = false;
 };
 
+struct Front::FlightPool : Flights {
+    std::vector<std::unique_ptr<Flight>> idle;
+};
+
+void Front::Flight::answer(net::HttpResponse response) {
+    if (!std::exchange(answered, true))
+        --flights->now;
+    front->ended(*this, std::move(response));
+}
+
+Front::Front() : flights_(std::make_shared<FlightPool>()) {}
+
+std::shared_ptr<const Front::Flights> Front::flights() const noexcept {
+    return flights_;
+}
+
+std::shared_ptr<Front::Flight> Front::begin(net::HttpServer::Responder&& respond) {
+    auto& idle = flights_->idle;
+    auto flight = idle.empty() ? std::make_unique<Flight>() : std::move(idle.back());
+    if (!idle.empty())
+        idle.pop_back();
+    flight->front = this;
+    flight->flights = flights_;
+    flight->began_us = monotonic_us();
+    flight->respond = std::move(respond);
+    flight->answered = false;
+    ++flights_->now;
+    return {flight.release(), &Front::end, SpareAllocator<Flight>()};
+}
+
+// Nobody has it any more.
+void Front::end(Flight* ended) noexcept {
+    std::unique_ptr<Flight> flight(ended);
+    const auto flights = std::move(flight->flights);
+    if (!flight->answered) {
+        --flights->now;
+        ++flights->abandoned;
+    }
+    flight->respond = {};
+    Call& seen = flight->seen;
+    seen.caller = {};
+    seen.trace_parent.clear();
+    if (flights->idle.size() < kMaxIdle && seen.request.path.capacity() <= kKeptPath)
+        flights->idle.push_back(std::move(flight));
+}
+
 void Front::handle(net::HttpRequest&& request, net::HttpServer::Responder&& respond) {
-    const auto flight = std::make_shared<Flight>(*this, std::move(respond));
+    const auto flight = begin(std::move(respond));
     Call call;
     call.request_id = request_id_for(request);
     call.trace_parent = trace_parent_for(request);
@@ -84,7 +118,7 @@ void Front::ended(Flight& flight, net::HttpResponse response) const {
     const std::int64_t elapsed = monotonic_us() - flight.began_us;
     for (const auto& watch : watches_)
         watch(seen.request, seen, response, elapsed);
-    response.headers.push_back({"x-request-id", std::move(seen.request_id)});
+    response.headers.add("x-request-id", seen.request_id);
     flight.respond(std::move(response));
 }
 

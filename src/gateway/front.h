@@ -32,22 +32,27 @@ class Front {
         Serve serve;
     };
 
+    Front();
+
     void add_check(Check check) { checks_.push_back(std::move(check)); }
     void set_finish(Finish finish) { finish_ = std::move(finish); }
     void add_watch(Watch watch) { watches_.push_back(std::move(watch)); }
     // Asked in the order in which they were added.
     void add_route(Route route) { routes_.push_back(std::move(route)); }
 
-    std::shared_ptr<const Flights> flights() const noexcept { return flights_; }
+    std::shared_ptr<const Flights> flights() const noexcept;
 
     // The front outlives the answers of what it handles.
     void handle(net::HttpRequest&& request, net::HttpServer::Responder&& respond);
 
   private:
     struct Flight;
+    struct FlightPool;
+    std::shared_ptr<Flight> begin(net::HttpServer::Responder&& respond);
+    static void end(Flight* ended) noexcept;
     void ended(Flight& flight, net::HttpResponse response) const;
 
-    std::shared_ptr<Flights> flights_ = std::make_shared<Flights>();
+    std::shared_ptr<FlightPool> flights_;
     std::vector<Check> checks_;
     std::vector<Watch> watches_;
     Finish finish_;

@@ -3,6 +3,7 @@
 // the store, is router_records.cpp.
 #include "base/json.h"
 #include "base/log.h"
+#include "base/spare.h"
 #include "gateway/clients.h"
 #include "gateway/deadline.h"
 #include "gateway/key_list.h"
@@ -90,6 +91,8 @@ Router::Router(net::EventLoop& loop, WorkerPool& store_workers, WorkerPool& list
 Router::~Router() {
     loop_.cancel(timer_);
     loop_.cancel(deletion_timer_);
+    for (auto& [deadline, job] : early_)
+        job->early.reset();
 }
 
 void Router::handle(Call&& call) {
@@ -122,16 +125,15 @@ void Router::handle(Call&& call) {
         return call.respond(
             refusal({Code::Overloaded, "too many requests are waiting; try again in a second"}));
 
-    // Not make_shared: a job's memory is free when it ends, not when its deadline has passed.
-    const JobPtr job(new Job(*this, load_, std::move(call)));
+    const auto job = make_spare_shared<Job>(*this, load_, std::move(call));
     const std::int64_t now = monotonic_ms();
     job->deadline = now + deadline_ms_;
     const auto wait = preferred_wait_ms(job->request);
     if (wait && *wait < deadline_ms_) {
         job->deadline = now + *wait;
-        early_.emplace(job->deadline, job);
+        job->early = early_.emplace(job->deadline, job.get());
     } else {
-        deadlines_.push_back(job);
+        deadlines_.add_last(*job);
     }
     if (may_have_sidecar(job->request.path, as_text(job->request.body)))
         return take_sidecar(job);
@@ -168,7 +170,7 @@ void Router::add_network_form(const JobPtr& job, wire::Reply reply) {
                      if (!*wrapped)
                          return refuse(job, wrapped->error());
                      kept->body = std::move(**wrapped);
-                     answer(job, std::move(*kept));
+                     answer(job, *kept);
                  });
     if (!taken)
         refuse(job, {Code::Overloaded, "the gateway has too much waiting work; try again in a second"});
@@ -308,7 +310,11 @@ void Router::forward(const JobPtr& job, std::int64_t now) {
         wire::Kind::Request, [&](Bytes& out) { job->encode(out, now); }, EnclaveLink::Callback(job));
 }
 
-void Router::replied(const JobPtr& job, Result<wire::Reply> reply) {
+void Router::replied(const JobPtr& job, Result<wire::Reply>& reply) {
+    if (reply && receipts_ != nullptr)
+        take_receipts(*receipts_, *reply);
+    if (reply && answer_at_once(job, *reply))
+        return;
     if (reply)
         take_decision(job, *reply);
     if (job->answered) {
@@ -342,29 +348,34 @@ void Router::replied(const JobPtr& job, Result<wire::Reply> reply) {
     }
     if (job->sidecar && reply->status == 200)
         return add_network_form(job, std::move(*reply));
-    answer(job, std::move(*reply));
+    answer(job, *reply);
+}
+
+void Router::answer(const JobPtr& job, const wire::Reply& reply) {
+    answer(job, reply, job->receipt, job->receipt_head);
 }
 
 // With a receipt, when that is written; all that are ready in this turn share a write.
-void Router::answer(const JobPtr& job, wire::Reply reply) {
+void Router::answer(const JobPtr& job, const wire::Reply& reply, ByteView receipt, ByteView receipt_head) {
     if (std::exchange(job->answered, true))
         return;
     auto response = reply.content_type == wire::ContentType::Text
-                        ? net::HttpResponse::text(reply.status, std::move(reply.body))
-                        : net::HttpResponse::json(reply.status, std::move(reply.body));
+                        ? net::HttpResponse::text(reply.status, reply.body)
+                        : net::HttpResponse::json(reply.status, reply.body);
     if (const auto tag = job->link ? pool_.tag_of(*job->link) : std::string_view(); !tag.empty())
-        response.headers.push_back({"redoubt-enclave", std::string(tag)});
-    if (!job->receipt.empty())
-        response.headers.push_back({"redoubt-receipt", to_base64(job->receipt)});
-    if (!job->receipt_head.empty()) {
-        if (job->receipt_head != head_shown_) { // one serves many answers
-            head_text_ = to_base64(job->receipt_head);
-            head_shown_ = job->receipt_head;
+        response.headers.add("redoubt-enclave", tag);
+    if (!receipt.empty())
+        append_base64(response.headers.add("redoubt-receipt", {}).value, receipt);
+    if (!receipt_head.empty()) {
+        if (!std::ranges::equal(receipt_head, head_shown_)) { // one serves many answers
+            head_text_ = to_base64(receipt_head);
+            head_shown_ = to_bytes(receipt_head);
         }
-        response.headers.push_back({"redoubt-receipt-head", head_text_});
+        response.headers.add("redoubt-receipt-head", head_text_);
     }
-    if (receipts_ == nullptr || job->receipt.empty())
+    if (receipts_ == nullptr || receipt.empty())
         return job->call.respond(with_retry_after(std::move(response)));
+    job->receipt_sequence = trust::receipt_sequence(receipt);
     ready_.push_back({job, std::move(response), monotonic_ms() + kReceiptWaitMs});
     if (!std::exchange(flushing_, true))
         loop_.defer([this, alive = std::weak_ptr<Alive>(alive_)] {
@@ -383,7 +394,7 @@ void Router::flush() {
     std::vector<Ready> waiting;
     std::vector<Ready> due = std::exchange(ready_, std::exchange(ready_room_, {}));
     for (auto& each : due) {
-        const auto sequence = trust::receipt_sequence(each.job->receipt);
+        const auto& sequence = each.job->receipt_sequence;
         const auto through = receipts_->through(each.job->receipt_chain);
         if (sequence && through && *through >= *sequence)
             each.job->call.respond(with_retry_after(std::move(each.response)));
@@ -430,22 +441,22 @@ void Router::sweep() {
     timer_ = loop_.after(kSweepMs, [this] { sweep(); });
     const std::int64_t now = monotonic_ms();
     while (!early_.empty() && early_.begin()->first <= now) {
-        const auto job = early_.begin()->second;
+        const auto job = early_.begin()->second->shared_from_this();
         early_.erase(early_.begin());
+        job->early.reset();
         expire(job);
     }
-    while (!deadlines_.empty()) {
-        const auto job = deadlines_.front().lock();
-        if (job && !job->answered && job->deadline > now)
+    while (deadlines_.after != &deadlines_) {
+        const auto job = static_cast<Job*>(deadlines_.after)->shared_from_this();
+        if (!job->answered && job->deadline > now)
             return;
-        deadlines_.pop_front();
+        job->leave();
         expire(job);
     }
 }
 
-void Router::expire(const std::weak_ptr<Job>& weak) {
-    const auto job = weak.lock();
-    if (!job || job->answered)
+void Router::expire(const JobPtr& job) {
+    if (job->answered)
         return;
     if (job->attempts == 0 && !job->lost)
         return refuse(job, {Code::EnclaveTimeout, "the request took too long; it was not signed"});

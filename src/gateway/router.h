@@ -10,7 +10,6 @@
 #include "gateway/key_reader.h"
 #include "gateway/reference_secrets.h"
 
-#include <deque>
 #include <map>
 #include <unordered_map>
 
@@ -51,6 +50,24 @@ class Router {
   private:
     struct Job;
     using JobPtr = std::shared_ptr<Job>;
+    // In a list of jobs, which a job leaves when it ends; and the list itself.
+    struct Place {
+        Place() = default;
+        Place(const Place&) = delete;
+        Place& operator=(const Place&) = delete;
+        ~Place() { leave(); }
+        void leave() noexcept {
+            before->after = after;
+            after->before = before;
+            before = after = this;
+        }
+        void add_last(Place& one) noexcept {
+            one.before = before;
+            one.after = this;
+            before = before->after = &one;
+        }
+        Place *before = this, *after = this;
+    };
 
     void health(const Call& call);
     void probe(const Call& call);
@@ -66,8 +83,9 @@ class Router {
     void store_counters(const JobPtr& job, wire::Reply reply);
     bool count_elsewhere(const JobPtr& job);
     void take_decision(const JobPtr& job, wire::Reply& reply);
+    bool answer_at_once(const JobPtr& job, const wire::Reply& reply);
     void flush();
-    void replied(const JobPtr& job, Result<wire::Reply> reply);
+    void replied(const JobPtr& job, Result<wire::Reply>& reply);
     void supply(const JobPtr& job, std::vector<wire::Reply::Need> needs);
     void supply_next(const JobPtr& job);
     using Read = std::function<Result<std::optional<Bytes>>(store::Store& store)>;
@@ -80,10 +98,11 @@ class Router {
     void stored(const JobPtr& job, const std::shared_ptr<wire::Reply>& reply, const Status& status);
     bool read_again(const JobPtr& job, const wire::Reply& reply) const;
     void delete_due();
-    void answer(const JobPtr& job, wire::Reply reply);
+    void answer(const JobPtr& job, const wire::Reply& reply);
+    void answer(const JobPtr& job, const wire::Reply& reply, ByteView receipt, ByteView receipt_head);
     void refuse(const JobPtr& job, const Error& error);
     void sweep();
-    void expire(const std::weak_ptr<Job>& job);
+    void expire(const JobPtr& job);
     // Runs on a store worker; `done` back on the loop. False: too much is waiting.
     bool on_store(std::function<void()> work, std::function<void()> done);
     bool on(WorkerPool& workers, std::function<void()> work, std::function<void()> done);
@@ -117,8 +136,9 @@ class Router {
     std::shared_ptr<Load> load_ = std::make_shared<Load>(); // jobs on their way may outlive the router
     std::int64_t failure_logged_at_ = 0;
     // In the order of their deadlines, since all but `early_` have the same time: one timer serves them all.
-    std::deque<std::weak_ptr<Job>> deadlines_;
-    std::multimap<std::int64_t, std::weak_ptr<Job>> early_; // those whose clients wait no longer than that
+    Place deadlines_;
+    using Early = std::multimap<std::int64_t, Job*>; // those whose clients wait no longer than that
+    Early early_;
     net::EventLoop::TimerId timer_ = 0, deletion_timer_ = 0;
     struct Alive {};
     std::shared_ptr<Alive> alive_ = std::make_shared<Alive>();

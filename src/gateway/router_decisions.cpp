@@ -85,10 +85,28 @@ Result<std::shared_ptr<EnclaveLink>> Router::link_for(const JobPtr& job) {
     return pool_.pick(job->lost);
 }
 
-// Receipts go to the log and into the answer's headers; what is left is for the store.
+// Most answers are whole as they come: what there is beside them is their receipt.
+bool Router::answer_at_once(const JobPtr& job, const wire::Reply& reply) {
+    if (reply.status != 200 || job->answered || job->sidecar)
+        return false;
+    const wire::Reply::Record *receipt = nullptr, *head = nullptr;
+    for (const auto& record : reply.records) {
+        if (record.kind == wire::ItemKind::Receipt)
+            receipt = &record;
+        else if (record.kind == wire::ItemKind::ReceiptHead)
+            head = &record;
+        else if (record.kind != wire::ItemKind::ReceiptStart)
+            return false;
+    }
+    if (receipt != nullptr)
+        job->receipt_chain = to_array<16>(as_bytes(receipt->name)).value_or(trust::ChainId{});
+    answer(job, reply, receipt != nullptr ? ByteView(receipt->bytes) : ByteView(),
+           head != nullptr ? ByteView(head->bytes) : ByteView());
+    return true;
+}
+
+// Receipts stand in the log, and go into the answer's headers; what is left is for the store.
 void Router::take_decision(const JobPtr& job, wire::Reply& reply) {
-    if (receipts_ != nullptr)
-        take_receipts(*receipts_, reply);
     // That of an answer which is withheld is not the next one's.
     job->receipt.clear();
     job->receipt_head.clear();
@@ -122,7 +140,7 @@ void Router::store_counters(const JobPtr& job, wire::Reply reply) {
                       if (status) {
                           if (job->sidecar && kept->status == 200)
                               return add_network_form(job, std::move(*kept));
-                          return answer(job, std::move(*kept));
+                          return answer(job, *kept);
                       }
                       // Another enclave counts now: the signature is withheld, and that one asked.
                       if (status.error().code == Code::Conflict && !job->read_again) {

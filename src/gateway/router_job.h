@@ -8,7 +8,7 @@
 namespace redoubt::gateway {
 
 // Ends when it was answered.
-struct Router::Job final : ReplyReceiver, std::enable_shared_from_this<Job> {
+struct Router::Job final : ReplyReceiver, Place, std::enable_shared_from_this<Job> {
     Job(Router& its_router, std::shared_ptr<Load> of, Call asked)
         : router(its_router), load(std::move(of)), call(std::move(asked)), request(call.request),
           size(request.body.size()) {
@@ -18,13 +18,16 @@ struct Router::Job final : ReplyReceiver, std::enable_shared_from_this<Job> {
     ~Job() override {
         --load->jobs;
         load->bytes -= size;
+        if (early)
+            router.early_.erase(*early);
+        net::give_back(std::move(call.request));
     }
     Job(const Job&) = delete;
     Job& operator=(const Job&) = delete;
 
-    void receive(Result<wire::Reply> reply) override {
+    void receive(Result<wire::Reply>& reply) override {
         link = holder.lock();
-        router.replied(shared_from_this(), std::move(reply));
+        router.replied(shared_from_this(), reply);
     }
 
     Router& router; // of which nothing calls back once the pool has stopped
@@ -34,12 +37,14 @@ struct Router::Job final : ReplyReceiver, std::enable_shared_from_this<Job> {
     std::size_t size;          // of the body as it came
     std::shared_ptr<const BlobSidecar> sidecar;
     std::int64_t deadline = 0; // monotonic
+    std::optional<Early::iterator> early;
     bool answered = false;
     bool lost = false; // an enclave's answer: nothing says what it did
     int attempts = 0, rounds = 0;
-    // What the answer's headers say of the decision, as it came.
+    // What the answer's headers say of the decision, as it came; empty where it came with the answer itself.
     Bytes receipt, receipt_head;
     trust::ChainId receipt_chain{};
+    std::optional<std::uint64_t> receipt_sequence; // of an answer that waits for its receipt to be written
     bool route_known = false;
     bool record_read = false; // the key's, because its enclave seemed to lack it
     // Of the enclave, or the key, that the request names, within it; or empty.

@@ -225,7 +225,7 @@ void Router::stored(const JobPtr& job, const std::shared_ptr<wire::Reply>& reply
     const wire::Reply::Record* update = nullptr;
     for (const auto& record : reply->records) {
         if (status && record.kind == wire::ItemKind::VaultRecord)
-            pool_.vault_stored(record.name, std::make_shared<const Bytes>(record.bytes));
+            pool_.vault_stored(record.name.str(), std::make_shared<const Bytes>(record.bytes));
         if (record.kind == wire::ItemKind::KeyUpdate)
             update = &record;
     }
@@ -253,7 +253,7 @@ void Router::stored(const JobPtr& job, const std::shared_ptr<wire::Reply>& reply
             return refuse(job, status.error().code == Code::Conflict
                                    ? Error{Code::Conflict, "the key was changed meanwhile; look again"}
                                    : status.error());
-        answer(job, std::move(*reply));
+        answer(job, *reply);
     };
     // The store did not take it: the enclave keeps it and gives it again.
     if (update == nullptr ||

@@ -2,6 +2,7 @@
 // Requests that reach their enclave inside TLS: the same care for what they need and make, without the
 // requests themselves.
 #include "base/json.h"
+#include "base/spare.h"
 #include "gateway/router_job.h"
 
 #include <utility>
@@ -28,13 +29,14 @@ void Router::attend(Inside inside, wire::Reply first, std::function<void(Status)
         return done(fail(Code::Overloaded, "too many requests are waiting; try again in a second"));
     Call call;
     call.respond = [done = std::move(done)](net::HttpResponse response) { done(outcome_of(response)); };
-    JobPtr job(new Job(*this, load_, std::move(call)));
+    const auto job = make_spare_shared<Job>(*this, load_, std::move(call));
     job->deadline = monotonic_ms() + deadline_ms_;
-    deadlines_.push_back(job);
+    deadlines_.add_last(*job);
     job->link = inside.link;
     job->inside = std::move(inside);
     job->attempts = kMaxAttempts; // no other enclave has the request
-    replied(job, std::move(first));
+    Result<wire::Reply> reply(std::move(first));
+    replied(job, reply);
 }
 
 void Router::forward_inside(const JobPtr& job) {
@@ -44,7 +46,7 @@ void Router::forward_inside(const JobPtr& job) {
     job->attempts = kMaxAttempts;
     job->inside->again(std::move(items), [this, job](Result<wire::Reply> reply) {
         job->link = job->inside->link;
-        replied(job, std::move(reply));
+        replied(job, reply);
     });
 }
 

@@ -27,7 +27,7 @@ int digit(char c) noexcept {
 
 // Ids tell requests apart and protect nothing, so the kernel is asked for many at once.
 template<std::size_t N>
-std::string random_hex() {
+InlineText<2 * N> random_hex() {
     thread_local ByteArray<4096> some;
     thread_local std::size_t at = some.size();
     if (some.size() - at < N) {
@@ -36,7 +36,9 @@ std::string random_hex() {
     }
     const auto one = ByteView(some).subspan(at, N);
     at += N;
-    return to_hex(one);
+    std::array<char, 2 * N> digits;
+    write_hex(one, digits.data());
+    return std::string_view(digits.data(), digits.size());
 }
 
 } // namespace
@@ -58,11 +60,11 @@ std::optional<TraceParent> parse_trace_parent(std::string_view value) noexcept {
 }
 
 std::string next_trace_parent(const TraceParent& from) {
-    std::string parent;
+    InlineText<16> parent;
     do
         parent = random_hex<8>();
     while (!is_id(parent));
-    return "00-" + from.trace_id + "-" + parent + (from.sampled() ? "-01" : "-00");
+    return "00-" + from.trace_id + "-" + std::string(parent) + (from.sampled() ? "-01" : "-00");
 }
 
 std::string trace_parent_for(const net::HttpRequest& request) {
@@ -72,11 +74,11 @@ std::string trace_parent_for(const net::HttpRequest& request) {
     return parsed ? next_trace_parent(*parsed) : std::string();
 }
 
-std::string request_id_for(const net::HttpRequest& request) {
+InlineText<64> request_id_for(const net::HttpRequest& request) {
     const auto given = request.header("x-request-id");
     if (request.count("x-request-id") == 1 && wire::is_request_id(given))
-        return std::string(given);
-    return random_hex<16>();
+        return given;
+    return random_hex<16>().view();
 }
 
 } // namespace redoubt::gateway

@@ -4,6 +4,7 @@
 // for the ids that they draw.
 #pragma once
 
+#include "base/inline_text.h"
 #include "net/http.h"
 
 #include <optional>
@@ -33,6 +34,6 @@ std::string trace_parent_for(const net::HttpRequest& request);
 
 // "x-request-id", if it stands there once and is 1 to 64 of A-Z a-z 0-9 . _ -; else 32 hexadecimal digits
 // from the kernel's generator.
-std::string request_id_for(const net::HttpRequest& request);
+InlineText<64> request_id_for(const net::HttpRequest& request);
 
 } // namespace redoubt::gateway

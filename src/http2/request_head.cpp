@@ -31,7 +31,7 @@ void RequestHead::begin(const net::HttpLimits& limits, bool secure) noexcept {
     header_bytes_ = 0;
     length_.reset();
     refusal_.reset();
-    request = {};
+    request = net::spare_request();
     method_.clear();
     if (path_.capacity() > kKeptPath)
         path_ = std::string();
@@ -80,7 +80,7 @@ Status RequestHead::take(std::string_view name, std::string_view value) {
             return fail(Code::BadRequest, "the Content-Length is not a decimal number");
         length_ = length;
     }
-    request.headers.push_back({std::string(name), std::string(value)});
+    request.headers.add(name, value);
     return {};
 }
 
@@ -124,7 +124,7 @@ Status RequestHead::end() {
     REDOUBT_CHECK(net::take_host(request, named ? authority_ : host_));
     if ((seen_ & kHost) == 0) {
         // As whoever reads the headers of HTTP/1.1 finds it.
-        request.headers.push_back({"host", authority_});
+        request.headers.add("host", authority_);
         if (header_bytes_ + authority_.size() + sizeof("host") + kLineBytes > limits_.header_bytes)
             return fail(Code::HeadersTooLarge, "the headers are larger than the limit; send fewer");
     } else if (named && host_ != authority_) {

@@ -110,6 +110,7 @@ void Session::release(Exchange& exchange) noexcept {
         unanswered_bytes_ -= exchange.response.body.size() - exchange.at;
     (void)hold(exchange, 0);
     exchange.head.request = {};
+    net::give_back(std::move(exchange.response));
     exchange.response = {};
     free_slots_.push_back(exchange.slot);
     auto& slot = slots_[exchange.slot];

@@ -8,20 +8,15 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "net/headers.h"
 #include "net/peer.h"
 
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 namespace redoubt::net {
-
-struct Header {
-    std::string name;  // lower-case
-    std::string value; // surrounding white space removed
-};
 
 struct HttpRequest {
     std::string method; // as sent; token
@@ -30,7 +25,7 @@ struct HttpRequest {
     std::string query;  // after '?', undecoded; empty without
     bool has_query = false;
     std::string authority; // the one Host header's value, as sent
-    std::vector<Header> headers;
+    Headers headers;
     Bytes body;
     bool keep_alive = true;
     bool expect_continue = false;
@@ -43,18 +38,26 @@ struct HttpRequest {
 
 struct HttpResponse {
     int status = 200;
-    std::vector<Header> headers; // content-length, date and connection are the server's business
+    Headers headers; // content-length, date and connection are the server's business
     Bytes body;
 
     std::string_view header(std::string_view name) const noexcept;
-    static HttpResponse json(int status, std::string body);
-    static HttpResponse text(int status, std::string body);
+    static HttpResponse json(int status, std::string_view body);
+    static HttpResponse text(int status, std::string_view body);
     // {"error": sentence, "code": name} with the code's status.
     static HttpResponse error(Code code, std::string_view sentence);
     static HttpResponse error(const Error& e) { return error(e.code, e.text.view()); }
     // A server's own, which no handler saw: with "retry-after" where trying again may help.
     static HttpResponse refusal(const Error& e);
 };
+
+// Empty messages with the memory of some that the thread gave back, where there are such. What is given back
+// is of no more use. At most kMaxSpareMessages of either kind wait, none of more than kMaxSpareBytes.
+HttpRequest spare_request();
+HttpResponse spare_response();
+void give_back(HttpRequest&& request) noexcept;
+void give_back(HttpResponse&& response) noexcept;
+inline constexpr std::size_t kMaxSpareMessages = 1024, kMaxSpareBytes = 8 * 1024;
 
 struct HttpLimits {
     std::size_t request_line = 8 * 1024;
@@ -126,7 +129,7 @@ class HttpParser {
     State state_ = State::Start;
     HttpRequest request_;
     HttpResponse response_; // of both kinds the one in use holds headers and body
-    std::vector<Header>* headers_;
+    Headers* headers_;
     Bytes* body_;
     std::string line_; // the beginning of a line whose end has not come
     std::size_t header_bytes_ = 0;

@@ -104,6 +104,7 @@ void Http1::answer(std::uint64_t sequence, HttpResponse response, std::optional<
     (void)account();
     if (at == 0) {
         write_answer(slots_.front(), response);
+        give_back(std::move(response));
         slots_.pop_front();
         ++first_sequence_;
         write_answers();
@@ -116,6 +117,7 @@ void Http1::answer(std::uint64_t sequence, HttpResponse response, std::optional<
 void Http1::write_answers() {
     while (!slots_.empty() && slots_.front().answered) {
         write_answer(slots_.front(), slots_.front().response);
+        give_back(std::move(slots_.front().response));
         slots_.pop_front();
         ++first_sequence_;
     }

@@ -2,6 +2,7 @@
 #include "net/http_connection.h"
 
 #include "base/clock.h"
+#include "base/spare.h"
 #include "net/http1.h"
 
 #include <algorithm>
@@ -112,7 +113,7 @@ void HttpServer::Impl::Connection::hand_on(HttpRequest&& request, std::uint64_t 
     request.peer = peer_;
     served_ = worked_ = true;
     Responder respond;
-    respond.state_ = std::make_shared<Responder::State>(weak_from_this(), sequence);
+    respond.state_ = make_spare_shared<Responder::State>(weak_from_this(), sequence);
     const auto server = server_; // the handler may end the server, and with it this connection
     server->handler(std::move(request), std::move(respond));
 }

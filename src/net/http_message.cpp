@@ -6,12 +6,13 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <vector>
 
 namespace redoubt::net {
 
 namespace {
 
-std::string_view first_value(const std::vector<Header>& headers, std::string_view name) noexcept {
+std::string_view first_value(const Headers& headers, std::string_view name) noexcept {
     const auto found =
         std::ranges::find_if(headers, [name](const Header& header) { return header.name == name; });
     return found == headers.end() ? std::string_view() : std::string_view(found->value);
@@ -86,7 +87,7 @@ void append_number(Bytes& out, std::size_t value) {
     append_text(out, {digits.data(), static_cast<std::size_t>(end - digits.data())});
 }
 
-void append_headers(Bytes& out, const std::vector<Header>& headers, std::string_view also_ours) {
+void append_headers(Bytes& out, const Headers& headers, std::string_view also_ours) {
     for (const auto& [name, value] : headers) {
         if (name == "content-length" || name == "transfer-encoding" || name == "connection" ||
             name == also_ours || !is_token(name) || !is_field_value(value))
@@ -105,7 +106,7 @@ void append_content_length(Bytes& out, std::size_t size) {
 }
 
 // Enough for the head of most messages, so that appending it does not allocate bit by bit.
-std::size_t head_estimate(const std::vector<Header>& headers) noexcept {
+std::size_t head_estimate(const Headers& headers) noexcept {
     std::size_t out = 256;
     for (const auto& [name, value] : headers)
         out += name.size() + value.size() + 4;
@@ -122,13 +123,77 @@ void make_room(Bytes& out, std::size_t more) {
 constexpr std::size_t kOfAnAnswer = 8; // headers that room is made for at once
 
 HttpResponse with_type(int status, std::string_view type, std::string_view body) {
-    HttpResponse out;
+    HttpResponse out = spare_response();
     out.status = status;
     out.headers.reserve(kOfAnAnswer);
-    out.headers.push_back({"content-type", std::string(type)});
-    out.body = to_bytes(body);
+    out.headers.add("content-type", type);
+    append(out.body, as_bytes(body));
     return out;
 }
+
+std::size_t bytes_kept(const HttpRequest& request) noexcept {
+    return request.method.capacity() + request.target.capacity() + request.path.capacity() +
+           request.query.capacity() + request.authority.capacity() + request.headers.capacity_bytes() +
+           request.body.capacity();
+}
+
+std::size_t bytes_kept(const HttpResponse& response) noexcept {
+    return response.headers.capacity_bytes() + response.body.capacity();
+}
+
+void empty(HttpRequest& request) noexcept {
+    request.method.clear();
+    request.target.clear();
+    request.path.clear();
+    request.query.clear();
+    request.has_query = false;
+    request.authority.clear();
+    request.headers.clear();
+    request.body.clear();
+    request.keep_alive = true;
+    request.expect_continue = false;
+    request.peer.reset();
+}
+
+void empty(HttpResponse& response) noexcept {
+    response.status = 200;
+    response.headers.clear();
+    response.body.clear();
+}
+
+// Messages that wait to be used again. Of the thread; when that ends, none waits any more.
+template<class Message>
+class Spares {
+  public:
+    static Message take() {
+        Spares* const own = of_thread();
+        if (own == nullptr || own->count_ == 0)
+            return {};
+        return std::move(own->waiting_[--own->count_]);
+    }
+    static void give(Message&& message) noexcept {
+        Spares* const own = of_thread();
+        if (own == nullptr || own->count_ == kMaxSpareMessages || bytes_kept(message) > kMaxSpareBytes)
+            return;
+        empty(message);
+        if (own->count_ == own->waiting_.size())
+            own->waiting_.emplace_back();
+        own->waiting_[own->count_++] = std::move(message);
+    }
+
+  private:
+    ~Spares() { over_ = true; }
+    static Spares* of_thread() noexcept {
+        if (over_)
+            return nullptr;
+        thread_local Spares own;
+        return &own;
+    }
+
+    std::vector<Message> waiting_; // the first count_; the others were taken
+    std::size_t count_ = 0;
+    static constinit inline thread_local bool over_ = false;
+};
 
 } // namespace
 
@@ -145,11 +210,27 @@ std::string_view HttpResponse::header(std::string_view name) const noexcept {
     return first_value(headers, name);
 }
 
-HttpResponse HttpResponse::json(int status, std::string body) {
+HttpRequest spare_request() {
+    return Spares<HttpRequest>::take();
+}
+
+HttpResponse spare_response() {
+    return Spares<HttpResponse>::take();
+}
+
+void give_back(HttpRequest&& request) noexcept {
+    Spares<HttpRequest>::give(std::move(request));
+}
+
+void give_back(HttpResponse&& response) noexcept {
+    Spares<HttpResponse>::give(std::move(response));
+}
+
+HttpResponse HttpResponse::json(int status, std::string_view body) {
     return with_type(status, "application/json", body);
 }
 
-HttpResponse HttpResponse::text(int status, std::string body) {
+HttpResponse HttpResponse::text(int status, std::string_view body) {
     return with_type(status, "text/plain; charset=utf-8", body);
 }
 

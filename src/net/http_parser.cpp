@@ -76,6 +76,7 @@ Status HttpParser::finish() {
 HttpRequest HttpParser::take_request() {
     HttpRequest out = std::move(request_);
     reset();
+    request_ = spare_request();
     return out;
 }
 
@@ -241,7 +242,7 @@ Status HttpParser::header_line(std::string_view text) {
     const std::string_view value = trimmed(text.substr(colon + 1));
     if (!is_field_value(value))
         return refuse(Code::BadRequest, "a header's value has a control character");
-    Header& header = headers_->emplace_back();
+    Header& header = headers_->add();
     header.name.resize(name.size());
     std::ranges::transform(name, header.name.begin(), to_lower);
     header.value = value;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "base/json.h"
+#include "base/spare.h"
 #include "crypto/bip32.h"
 #include "ethereum/transaction.h"
 #include "policy/document.h"
@@ -58,7 +59,7 @@ inline constexpr std::size_t kMaxMisses = 8;
 struct Verdict {
     const Rule* denied_by = nullptr; // then nothing else is of interest
     // In the document's order: the first whose limits have room decides. None: nothing allows the request.
-    std::vector<Candidate> candidates;
+    std::vector<Candidate, SpareAllocator<Candidate>> candidates;
     std::vector<Miss> misses; // where there is no candidate: the first rules of this operation, and why not
     bool allowed() const noexcept { return denied_by == nullptr && !candidates.empty(); }
 };

@@ -100,11 +100,17 @@ Hash32 chain_start(const ByteArray<32>& public_key) noexcept {
 }
 
 Bytes encode_receipt(const Receipt& receipt) {
+    Bytes out;
+    encode_receipt(receipt, out);
+    return out;
+}
+
+void encode_receipt(const Receipt& receipt, Bytes& out) {
     if (receipt.operation.size() > kMaxOperation || receipt.code.size() > kMaxCode ||
         receipt.rule.size() > kMaxRule || receipt.principal.size() > kMaxPrincipal)
         std::abort(); // the caller has bounded them
-    Bytes out(kFixed + 4 + receipt.operation.size() + receipt.code.size() + receipt.rule.size() +
-              receipt.principal.size());
+    out.resize(kFixed + 4 + receipt.operation.size() + receipt.code.size() + receipt.rule.size() +
+               receipt.principal.size());
     Pen pen(out.data());
     pen.u8(kVersion);
     pen.u64(receipt.sequence);
@@ -120,7 +126,6 @@ Bytes encode_receipt(const Receipt& receipt) {
     pen.text(receipt.code);
     pen.text(receipt.rule);
     pen.text(receipt.principal);
-    return out;
 }
 
 Status decode_receipt(ByteView bytes, Receipt& into) {

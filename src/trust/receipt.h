@@ -47,9 +47,10 @@ struct Receipt {
 };
 
 inline constexpr std::size_t kMaxReceipt = 640;
-Bytes encode_receipt(const Receipt& receipt);         // ends the process for texts out of their bounds
-Result<Receipt> decode_receipt(ByteView bytes);       // exactly one; Error: ReceiptInvalid
-Status decode_receipt(ByteView bytes, Receipt& into); // the same into a receipt whose memory is used again
+Bytes encode_receipt(const Receipt& receipt);            // ends the process for texts out of their bounds
+void encode_receipt(const Receipt& receipt, Bytes& out); // the same, in place of what `out` holds
+Result<Receipt> decode_receipt(ByteView bytes);          // exactly one; Error: ReceiptInvalid
+Status decode_receipt(ByteView bytes, Receipt& into);    // the same into a receipt whose memory is used again
 std::optional<std::uint64_t> receipt_sequence(ByteView bytes) noexcept; // without looking at the rest
 Hash32 receipt_hash(ByteView encoded) noexcept;                         // SHA-256
 std::string receipt_json(const Receipt& receipt);                       // for people and programs: one line

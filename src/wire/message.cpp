@@ -172,23 +172,30 @@ void encode_reply(Bytes& out, const Reply& reply) {
 }
 
 Result<Reply> decode_reply(ByteView payload) {
-    Cursor cursor(payload);
     Reply reply;
+    REDOUBT_CHECK(decode_reply(payload, reply));
+    return reply;
+}
+
+Status decode_reply(ByteView payload, Reply& reply) {
+    Cursor cursor(payload);
     reply.status = cursor.u16();
     const std::uint8_t type = cursor.u8();
     reply.content_type = static_cast<ContentType>(type);
-    reply.body = std::string(as_text(cursor.block32(kMaxFrame)));
+    reply.body = as_text(cursor.block32(kMaxFrame));
     const std::size_t records = cursor.u8();
     if (type > 2 || records > kMaxRecords)
         return malformed();
-    reply.records.reserve(records);
-    for (std::size_t i = 0; i < records && cursor.ok(); ++i) {
-        const auto kind = static_cast<ItemKind>(cursor.u8());
-        auto name = std::string(text16(cursor, kMaxName));
-        if (!valid_item(kind))
+    reply.records.resize(records);
+    for (auto& record : reply.records) {
+        record.kind = static_cast<ItemKind>(cursor.u8());
+        record.name = text16(cursor, kMaxRecordName);
+        const ByteView bytes = cursor.block32(kMaxAttachment);
+        if (!cursor.ok() || !valid_item(record.kind))
             return malformed();
-        reply.records.push_back({kind, std::move(name), to_bytes(cursor.block32(kMaxAttachment))});
+        record.bytes.assign(bytes.begin(), bytes.end());
     }
+    reply.needs.clear();
     const std::size_t needs = cursor.u8();
     if (needs > kMaxAttachments)
         return malformed();
@@ -202,7 +209,7 @@ Result<Reply> decode_reply(ByteView payload) {
         reply.status == kNeeds ? !reply.needs.empty() : reply.status >= 200 && reply.status < 600;
     if (!cursor.finished() || !status_fits)
         return malformed();
-    return reply;
+    return {};
 }
 
 Reply error_reply(const Error& error) {

@@ -6,7 +6,9 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/inline_text.h"
 #include "base/secret.h"
+#include "base/spare.h"
 #include "wire/frame.h"
 
 #include <optional>
@@ -21,6 +23,7 @@ inline constexpr std::size_t kMaxAttachments = 8;
 inline constexpr std::size_t kMaxRecords = 64;           // in a reply
 inline constexpr std::size_t kMaxAttachment = 64 * 1024; // Secrets Manager's largest secret
 inline constexpr std::size_t kMaxRequestId = 64;
+inline constexpr std::size_t kMaxRecordName = 64; // a policy's digest is the longest
 
 // Things that the gateway keeps for the enclave, or fetches for it.
 enum class ItemKind : std::uint8_t {
@@ -109,10 +112,11 @@ struct Reply {
     std::string body;
     struct Record {
         ItemKind kind;
-        std::string name;
+        InlineText<kMaxRecordName> name;
         Bytes bytes;
     };
-    std::vector<Record> records; // to be stored durably before the client is answered
+    using Records = std::vector<Record, SpareAllocator<Record, 4>>;
+    Records records; // to be stored durably before the client is answered
     struct Need {
         ItemKind kind;
         std::string name;
@@ -123,6 +127,8 @@ inline constexpr std::uint16_t kNeeds = 0;
 
 void encode_reply(Bytes& out, const Reply& reply); // payload only
 Result<Reply> decode_reply(ByteView payload);
+// The same into one that was used before, whose memory serves again. After an error it is of no use.
+Status decode_reply(ByteView payload, Reply& reply);
 
 // {"error": sentence, "code": name}; the error's context is dropped.
 Reply error_reply(const Error& error);

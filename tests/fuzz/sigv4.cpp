@@ -45,7 +45,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     else
         require(!identity.error().type.empty());
 
-    std::erase_if(request.headers, [](const net::Header& header) {
+    erase_if(request.headers, [](const net::Header& header) {
         return header.name.starts_with("x-amz-") || header.name == "authorization";
     });
     aws::SigV4Options options;

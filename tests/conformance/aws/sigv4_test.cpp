@@ -60,7 +60,7 @@ net::HttpRequest parse(const std::string& text) {
     }
     if (in_body && at < text.size())
         request.body = to_bytes(std::string_view(text).substr(at));
-    std::erase_if(request.headers, [&](const net::Header& header) {
+    erase_if(request.headers, [&](const net::Header& header) {
         if (header.name == "host")
             request.authority = header.value;
         return header.name == "host";

@@ -203,7 +203,7 @@ TEST(SigV4, accepts_a_signed_content_length_as_the_nitro_enclaves_sdk_sends_it) 
     request.headers.push_back({"content-length", std::to_string(request.body.size())});
     request = signed_request(make_options(), kNow, request);
     EXPECT_EQ(verify(request), "ok");
-    std::erase_if(request.headers, [](const net::Header& one) { return one.name == "content-length"; });
+    erase_if(request.headers, [](const net::Header& one) { return one.name == "content-length"; });
     EXPECT_EQ(verify(request), "ok");
     request.headers.push_back({"content-length", "99"});
     EXPECT_EQ(verify(request), kInvalid);
@@ -235,7 +235,7 @@ TEST(SigV4, no_signed_part_can_be_changed) {
         },
         [](auto& r) { replace(header(r, "authorization"), "us-east-1", "us-east-2"); },
         [](auto& r) { replace(header(r, "authorization"), "/kms/", "/s3/"); },
-        [](auto& r) { std::erase_if(r.headers, [](auto& h) { return h.name == "x-amz-target"; }); },
+        [](auto& r) { erase_if(r.headers, [](auto& h) { return h.name == "x-amz-target"; }); },
         [](auto& r) {
             r.headers.push_back({"content-type", "text/plain"});
         },
@@ -271,7 +271,7 @@ TEST(SigV4, every_amz_header_and_the_content_type_must_be_signed) {
     for (const char* name : {"content-type", "x-amz-target"}) {
         auto one = make_request();
         const std::string value(one.header(name));
-        std::erase_if(one.headers, [&](const net::Header& h) { return h.name == name; });
+        erase_if(one.headers, [&](const net::Header& h) { return h.name == name; });
         one = signed_request(make_options(), kNow, one);
         EXPECT_EQ(verify(one), "ok");
         one.headers.push_back({name, value});
@@ -334,7 +334,7 @@ TEST(SigV4, the_authorization_header_is_read_strictly) {
     EXPECT_EQ(with(capitals), kIncomplete);
 
     auto none = good;
-    std::erase_if(none.headers, [](const net::Header& h) { return h.name == "authorization"; });
+    erase_if(none.headers, [](const net::Header& h) { return h.name == "authorization"; });
     EXPECT_EQ(verify(none), "MissingAuthenticationTokenException");
     auto two = good;
     two.headers.push_back({"authorization", value});

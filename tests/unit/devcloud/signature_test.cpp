@@ -47,7 +47,7 @@ class Signature : public DevcloudTest {
         return request.headers.front();
     }
     static void remove_header(net::HttpRequest& request, std::string_view name) {
-        std::erase_if(request.headers, [&](const auto& header) { return header.name == name; });
+        erase_if(request.headers, [&](const auto& header) { return header.name == name; });
     }
 };
 

@@ -209,9 +209,9 @@ struct Service {
                 receipts.push_back(record.bytes);
             if (!stores || record.kind >= wire::ItemKind::Receipt)
                 continue;
-            (*store)[shelf(record.kind, record.name)] = record.bytes;
+            (*store)[shelf(record.kind, record.name.str())] = record.bytes;
             if (record.kind == wire::ItemKind::KeyUpdate)
-                told_stored(record.name, sealed::read_key_head(record.bytes)->revision);
+                told_stored(record.name.str(), sealed::read_key_head(record.bytes)->revision);
         }
     }
     void told_stored(const std::string& id, std::uint32_t revision) {

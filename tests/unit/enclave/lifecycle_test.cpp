@@ -16,7 +16,7 @@ using Store = std::map<std::string, Bytes>;
 // What an honest gateway does with an answer's records.
 void keep(Store& store, const wire::Reply& reply) {
     for (const auto& record : for_store(reply))
-        store[record.name] = record.bytes;
+        store[record.name.str()] = record.bytes;
 }
 
 const std::string kNoWait = R"(,"min_epoch":1,"limits":{"deletion_wait_seconds":0})";
@@ -36,7 +36,7 @@ struct World {
         keep(store, reply);
         for (const auto& record : reply.records)
             if (record.kind == wire::ItemKind::KeyUpdate)
-                stored(record.name, sealed::read_key_head(record.bytes)->revision);
+                stored(record.name.str(), sealed::read_key_head(record.bytes)->revision);
         return reply;
     }
     std::string create(const std::string& body = "{}") {

@@ -5,6 +5,8 @@
 #include "trust/audit.h"
 
 #include <gtest/gtest.h>
+#include <map>
+#include <random>
 
 #include <thread>
 
@@ -130,6 +132,32 @@ TEST_F(ReceiptChains, receipts_are_kept_until_they_are_stored) {
     EXPECT_TRUE(chain_->after(std::nullopt, 100).empty());
     EXPECT_EQ(trust::decode_receipt(*chain_->append(receipt(), true))->sequence, 6u);
     EXPECT_EQ(chain_->after(5, 100).size(), 1u);
+}
+
+// What is kept goes round in memory that grows now and then.
+TEST_F(ReceiptChains, receipts_come_back_as_they_were_made_however_many_come_and_go) {
+    std::map<std::uint64_t, Bytes> kept;
+    std::mt19937 random(7);
+    std::uint64_t next = 0, first = 0;
+    for (int round = 0; round < 300; ++round) {
+        for (auto more = random() % (round < 150 ? 20 : 40); more > 0; --more) {
+            auto one = receipt();
+            one.principal = std::string(random() % 60, 'p');
+            kept[next++] = *chain_->append(one, true);
+        }
+        if (next == first)
+            continue;
+        const std::uint64_t through = first + random() % std::min<std::uint64_t>(next - first, 30);
+        chain_->stored(through);
+        first = through + 1;
+        kept.erase(kept.begin(), kept.lower_bound(first));
+        std::vector<Bytes> wanted;
+        for (const auto& [sequence, bytes] : kept)
+            wanted.push_back(bytes);
+        ASSERT_EQ(chain_->after(std::nullopt, 100'000), wanted) << round;
+        ASSERT_EQ(chain_->kept(), kept.size());
+    }
+    EXPECT_GT(next, 1'000u);
 }
 
 TEST_F(ReceiptChains, there_is_no_room_while_too_many_are_kept) {

@@ -187,8 +187,8 @@ inline std::string code(const wire::Reply& reply) {
 }
 
 // What an answer brings for the store. Its receipt, of which there is one at most, comes after that.
-inline std::vector<wire::Reply::Record> for_store(const wire::Reply& reply) {
-    std::vector<wire::Reply::Record> out;
+inline wire::Reply::Records for_store(const wire::Reply& reply) {
+    wire::Reply::Records out;
     std::size_t receipts = 0;
     for (const auto& record : reply.records) {
         if (record.kind == wire::ItemKind::Receipt || record.kind == wire::ItemKind::ReceiptHead) {

@@ -15,7 +15,7 @@ using Store = std::map<std::string, Bytes>;
 
 void keep(Store& store, const wire::Reply& reply) {
     for (const auto& record : for_store(reply))
-        store[record.name] = record.bytes;
+        store[record.name.str()] = record.bytes;
 }
 
 const std::string kFarArn = "arn:aws:kms:eu-west-1:000000000000:key/11111111-2222-3333-4444-555555555555";

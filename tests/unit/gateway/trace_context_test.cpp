@@ -80,7 +80,7 @@ TEST(RequestIds, are_drawn_where_the_clients_do_not_fit) {
                                                {{"x-request-id", "a b"}},
                                                {{"x-request-id", "a\"b"}},
                                                {{"x-request-id", "a"}, {"x-request-id", "a"}}}) {
-        const auto id = request_id_for(with(headers));
+        const std::string id(request_id_for(with(headers)));
         EXPECT_EQ(id.size(), 32u);
         EXPECT_EQ(id.find_first_not_of("0123456789abcdef"), std::string::npos);
         EXPECT_TRUE(wire::is_request_id(id));

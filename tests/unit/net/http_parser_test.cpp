@@ -54,7 +54,7 @@ Outcome whole(Kind kind, std::string_view text, const HttpLimits& limits = {}) {
     return feed(kind, text, limits, [&] { return text.size(); });
 }
 
-std::string print(const std::vector<Header>& headers) {
+std::string print(const Headers& headers) {
     std::string out;
     for (const auto& [name, value] : headers)
         out += name + "=" + value + ";";
