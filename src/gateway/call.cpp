@@ -11,19 +11,21 @@ const Route* route_of(Call& call) noexcept {
     return call.route;
 }
 
-Call call_for(const Call& first, std::string method, std::string path, std::string json, Respond respond) {
+Call call_for(const Call& first, std::string_view method, std::string_view path, std::string_view json,
+              Respond respond) {
     Call call;
-    call.request.method = std::move(method);
+    net::HttpRequest& request = call.request = net::spare_request();
+    request.method = method;
     const auto mark = path.find('?');
-    call.request.has_query = mark != std::string::npos;
-    if (call.request.has_query)
-        call.request.query = path.substr(mark + 1);
-    call.request.path = path.substr(0, mark);
-    call.request.target = std::move(path);
-    call.request.authority = first.request.authority;
+    request.has_query = mark != std::string_view::npos;
+    if (request.has_query)
+        request.query = path.substr(mark + 1);
+    request.path = path.substr(0, mark);
+    request.target = path;
+    request.authority = first.request.authority;
     if (!json.empty())
-        call.request.headers.push_back({"content-type", "application/json"});
-    call.request.body = to_bytes(json);
+        request.headers.add("content-type", "application/json");
+    append(request.body, as_bytes(json));
     call.caller = first.caller;
     call.request_id = first.request_id;
     call.trace_parent = first.trace_parent;

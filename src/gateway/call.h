@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/inline_text.h"
+#include "base/spare.h"
 #include "net/http.h"
 #include "wire/message.h"
 
@@ -44,7 +45,7 @@ class Respond {
     template<class Function>
     requires std::invocable<Function&, net::HttpResponse>
     Respond(Function function) // NOLINT: as std::function
-        : to_(std::make_shared<Calling<Function>>(std::move(function))) {}
+        : to_(make_spare_shared<Calling<Function>>(std::move(function))) {}
 
     void operator()(net::HttpResponse response) const { to_->answer(std::move(response)); }
     explicit operator bool() const noexcept { return to_ != nullptr; }
@@ -80,6 +81,7 @@ using Serve = std::function<void(Call&& call)>;
 
 // A call of the gateway's own in another's name: `method` and `path` as a client would send them, with a JSON
 // body. Request id, trace and caller are the first call's; the answer comes to `respond`.
-Call call_for(const Call& first, std::string method, std::string path, std::string json, Respond respond);
+Call call_for(const Call& first, std::string_view method, std::string_view path, std::string_view json,
+              Respond respond);
 
 } // namespace redoubt::gateway

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/spare.h"
 #include "gateway/held_keys.h"
 #include "net/event_loop.h"
 #include "wire/message.h"
@@ -37,7 +38,7 @@ class EnclaveLink : public std::enable_shared_from_this<EnclaveLink> {
         template<class Function>
         requires std::invocable<Function&, Result<wire::Reply>>
         Callback(Function function) // NOLINT: as std::function
-            : to_(std::make_shared<Calling<Function>>(std::move(function))) {}
+            : to_(make_spare_shared<Calling<Function>>(std::move(function))) {}
         void operator()(Result<wire::Reply>& reply) const { to_->receive(reply); }
         void operator()(Result<wire::Reply>&& reply) const { to_->receive(reply); }
 

@@ -30,6 +30,12 @@ class KeyBook {
     // The newest enabled key with this address (an imported key may be there twice); nothing: none has it.
     // Found ones are kept, at most kMaxKept, until `forget`. Errors: Overloaded, StoreFailed.
     void find(const Address& address, std::function<void(Result<std::optional<Entry>>)> done);
+    // The same where it need not be looked for; nullptr: find() says. It is there until the book is used
+    // again.
+    const Entry* known(const Address& address) const noexcept {
+        const auto kept = kept_.find(address);
+        return kept != kept_.end() ? &kept->second : nullptr;
+    }
     // The enabled keys that the caller may sign with, in order of creation, at most kMaxListed. Errors:
     // TooLarge (there are more: name them in the client's grant), Overloaded, StoreFailed.
     void list(const Caller& caller, std::function<void(Result<std::vector<Entry>>)> done);

@@ -2,6 +2,7 @@
 #include "gateway/rpc.h"
 
 #include "base/clock.h"
+#include "base/spare.h"
 #include "gateway/clients.h"
 
 #include <algorithm>
@@ -206,8 +207,7 @@ void JsonRpc::start(const BatchPtr& batch, std::size_t index) {
     if (auto* const asked = std::get_if<RpcSign>(&*plan))
         return sign(batch, index, std::move(*asked));
     if (auto* const asked = std::get_if<RpcNative>(&*plan))
-        return ask_enclave(batch, index, std::string(asked->method), std::string(asked->path),
-                           std::move(asked->body), asked->shape, std::nullopt);
+        return ask_enclave(batch, index, asked->method, asked->path, asked->body, asked->shape, std::nullopt);
     if (auto* const asked = std::get_if<RpcSend>(&*plan))
         return send(batch, index, std::move(*asked));
     forward(batch, index, std::move(std::get<RpcForward>(*plan)));
@@ -215,6 +215,8 @@ void JsonRpc::start(const BatchPtr& batch, std::size_t index) {
 
 void JsonRpc::sign(const BatchPtr& batch, std::size_t index, RpcSign plan) {
     const ethereum::Address from = plan.from;
+    if (const KeyBook::Entry* const known = keys_.known(from))
+        return sign_with(batch, index, plan, KeyBook::Entry(*known));
     keys_.find(
         from, guarded([this, batch, index,
                        plan = std::move(plan)](Result<std::optional<KeyBook::Entry>> found) mutable {
@@ -227,15 +229,25 @@ void JsonRpc::sign(const BatchPtr& batch, std::size_t index, RpcSign plan) {
                                                                    "No unlocked account matches the Sender; "
                                                                    "eth_accounts lists those that there are",
                                                                    {}})));
-            ask_enclave(batch, index, "POST",
-                        "/v1/keys/" + sealed::key_id_text((*found)->id) + "/" + std::string(plan.action),
-                        std::move(plan.body), plan.shape, **found);
+            sign_with(batch, index, plan, **found);
         }));
 }
 
-void JsonRpc::ask_enclave(const BatchPtr& batch, std::size_t index, std::string method, std::string path,
-                          std::string body, RpcShape shape, const std::optional<KeyBook::Entry>& key) {
-    Call call = call_for(batch->call, std::move(method), std::move(path), std::move(body),
+void JsonRpc::sign_with(const BatchPtr& batch, std::size_t index, const RpcSign& plan,
+                        const KeyBook::Entry& key) {
+    std::string path;
+    path.reserve(80); // the longest of these
+    path += "/v1/keys/";
+    path += sealed::key_id_text(key.id);
+    path += '/';
+    path += plan.action;
+    ask_enclave(batch, index, "POST", path, plan.body, plan.shape, key);
+}
+
+void JsonRpc::ask_enclave(const BatchPtr& batch, std::size_t index, std::string_view method,
+                          std::string_view path, std::string_view body, RpcShape shape,
+                          const std::optional<KeyBook::Entry>& key) {
+    Call call = call_for(batch->call, method, path, body,
                          guarded([this, batch, index, shape, key](net::HttpResponse response) {
                              if (!batch->body.batch)
                                  for (auto& header : response.headers)
@@ -244,6 +256,7 @@ void JsonRpc::ask_enclave(const BatchPtr& batch, std::size_t index, std::string 
                              if (response.status >= 200 && response.status < 300) {
                                  auto result = rpc_result(shape, as_text(response.body),
                                                           key ? std::optional(key->address) : std::nullopt);
+                                 net::give_back(std::move(response));
                                  if (!result)
                                      return finish(batch, index, std::unexpected(rpc_fault(result.error())));
                                  return finish(batch, index, std::move(*result));
@@ -259,6 +272,34 @@ void JsonRpc::ask_enclave(const BatchPtr& batch, std::size_t index, std::string 
     else
         backends_.enclave(std::move(call));
 }
+
+// A call of a batch that an enclave has. Its place is free again when it has been answered, or is gone without
+// an answer.
+struct JsonRpc::Asked final : Answerer {
+    Asked(JsonRpc& its_owner, Respond answered)
+        : owner(its_owner), there(its_owner.alive_), respond(std::move(answered)) {
+        ++owner.asking_;
+    }
+    ~Asked() override { leave(); }
+    Asked(const Asked&) = delete;
+    Asked& operator=(const Asked&) = delete;
+
+    void answer(net::HttpResponse response) override {
+        leave();
+        respond(std::move(response));
+    }
+    void leave() {
+        if (std::exchange(left, true) || there.expired())
+            return;
+        --owner.asking_;
+        owner.ask_later();
+    }
+
+    JsonRpc& owner;
+    std::weak_ptr<Alive> there;
+    Respond respond;
+    bool left = false;
+};
 
 // Batches wait here, where waiting is bounded by their bodies, and not in the enclave's queue, which is short
 // and for everybody.
@@ -287,19 +328,7 @@ void JsonRpc::ask_waiting() {
     for (std::size_t begun = 0; begun < most && asking_ < most && !waiting_.empty(); ++begun) {
         Call call = std::move(waiting_.front());
         waiting_.pop_front();
-        ++asking_;
-        // The place is free again when the call has been answered, or is gone without an answer.
-        std::shared_ptr<void> place(nullptr, [there = std::weak_ptr(alive_), this](void*) {
-            if (there.expired())
-                return;
-            --asking_;
-            ask_later();
-        });
-        call.respond = [place = std::move(place),
-                        respond = std::move(call.respond)](net::HttpResponse response) mutable {
-            place.reset();
-            respond(std::move(response));
-        };
+        call.respond = Respond(make_spare_shared<Asked>(*this, std::move(call.respond)));
         backends_.enclave(std::move(call));
     }
     asking_now_ = false;
@@ -393,19 +422,21 @@ void JsonRpc::finish(const BatchPtr& batch, std::size_t index, std::expected<std
 }
 
 void JsonRpc::respond(const BatchPtr& batch) {
-    std::string out;
+    const int status = batch->fault ? status_of(*batch->fault, batch->signers_statuses) : 200;
+    auto response = net::HttpResponse::json(status, {});
+    Bytes& out = response.body;
+    out.reserve(batch->bytes + batch->answers.size() + 2);
     for (const auto& answer : batch->answers) {
         if (answer.empty())
             continue;
-        out += out.empty() && batch->body.batch ? "[" : batch->body.batch ? "," : "";
-        out += answer;
+        if (batch->body.batch)
+            out.push_back(out.empty() ? '[' : ',');
+        append(out, as_bytes(answer));
     }
     if (out.empty()) // notifications alone: there is nothing to say
         return batch->call.respond(net::HttpResponse{204, {}, {}});
     if (batch->body.batch)
-        out += "]";
-    const int status = batch->fault ? status_of(*batch->fault, batch->signers_statuses) : 200;
-    auto response = net::HttpResponse::json(status, std::move(out));
+        out.push_back(']');
     if (status == 503)
         response.headers.push_back({"retry-after", "1"});
     for (auto& header : batch->receipts)

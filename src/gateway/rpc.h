@@ -52,13 +52,15 @@ class JsonRpc {
 
   private:
     struct Batch;
+    struct Asked;
     using BatchPtr = std::shared_ptr<Batch>;
 
     void run(const BatchPtr& batch);
     void start(const BatchPtr& batch, std::size_t index);
     void sign(const BatchPtr& batch, std::size_t index, RpcSign plan);
-    void ask_enclave(const BatchPtr& batch, std::size_t index, std::string method, std::string path,
-                     std::string body, RpcShape shape, const std::optional<KeyBook::Entry>& key);
+    void sign_with(const BatchPtr& batch, std::size_t index, const RpcSign& plan, const KeyBook::Entry& key);
+    void ask_enclave(const BatchPtr& batch, std::size_t index, std::string_view method, std::string_view path,
+                     std::string_view body, RpcShape shape, const std::optional<KeyBook::Entry>& key);
     void ask_in_turn(Call call);
     void ask_waiting();
     void ask_later();
@@ -78,7 +80,7 @@ class JsonRpc {
     struct Held {
         std::size_t bodies = 0, answers = 0;
     };
-    std::deque<Call> waiting_; // of batches, for the enclave
+    std::deque<Call, SpareAllocator<Call>> waiting_; // of batches, for the enclave
     std::size_t asking_ = 0;
     bool going_to_ask_ = false, asking_now_ = false;        // soon; at the moment
     std::shared_ptr<Held> held_ = std::make_shared<Held>(); // batches may outlive this object

@@ -218,7 +218,9 @@ std::expected<RpcBody, RpcFault> parse_rpc(json::Document& document, std::string
 }
 
 std::string rpc_answer(std::string_view id, std::string_view result) {
+    constexpr std::size_t kAround = 48; // more than the rest has
     std::string out;
+    out.reserve(id.size() + result.size() + kAround);
     json::Writer writer(out);
     writer.begin_object().member("jsonrpc", "2.0").key("id").raw(id).key("result").raw(result).end_object();
     return out;

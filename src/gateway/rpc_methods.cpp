@@ -81,13 +81,16 @@ Planned account_new(const RpcParams& params, const RpcPlace&) {
     return RpcNative{"POST", "/v1/keys", "{}", RpcShape::Address};
 }
 
+constexpr std::string_view kTransaction = R"({"transaction":)";
+
 Planned sign_transaction(const RpcParams& params, const RpcPlace& place) {
     if (auto fault = params.at_most(1))
         return std::unexpected(std::move(*fault));
-    auto transaction = params.transaction(0, place);
+    auto transaction = params.transaction(0, place, kTransaction);
     if (!transaction)
         return std::unexpected(std::move(transaction).error());
-    return RpcSign{transaction->from, "sign-transaction", R"({"transaction":)" + transaction->json + "}",
+    transaction->json += '}';
+    return RpcSign{transaction->from, "sign-transaction", std::move(transaction->json),
                    RpcShape::RawTransaction};
 }
 
@@ -95,10 +98,10 @@ Planned sign_transaction(const RpcParams& params, const RpcPlace& place) {
 Planned account_sign_transaction(const RpcParams& params, const RpcPlace& place) {
     if (auto fault = params.at_most(2))
         return std::unexpected(std::move(*fault));
-    auto transaction = params.transaction(0, place);
+    auto transaction = params.transaction(0, place, kTransaction);
     if (!transaction)
         return std::unexpected(std::move(transaction).error());
-    std::string body = R"({"transaction":)" + transaction->json;
+    std::string body = std::move(transaction->json);
     if (const auto function = params.at(1)) {
         if (!function->is_string())
             return std::unexpected(bad_param("the second parameter must be a function's signature"));
@@ -257,6 +260,18 @@ std::optional<json::Value> text_member(const json::Value& object, std::string_vi
     return found && found->is_string() ? found : std::nullopt;
 }
 
+// The usual reply, of a transaction that was signed, begins with what is asked for: all of it need not be
+// read.
+std::optional<std::string_view> first_raw_transaction(std::string_view reply) noexcept {
+    constexpr std::string_view kBefore = R"({"raw_transaction":)";
+    constexpr std::string_view kDigits = R"("0x)";
+    if (!reply.starts_with(kBefore) || !reply.substr(kBefore.size()).starts_with(kDigits))
+        return std::nullopt;
+    const std::string_view text = reply.substr(kBefore.size());
+    const std::size_t end = text.find('"', kDigits.size());
+    return end != std::string_view::npos ? std::optional(text.substr(0, end + 1)) : std::nullopt;
+}
+
 // 32 bytes as a quantity.
 std::optional<std::string> quantity_member(const json::Value& object, std::string_view name) {
     const auto text = text_member(object, name);
@@ -339,6 +354,9 @@ Planned plan_rpc(const RpcCall& call, const RpcPlace& place) {
 
 Result<std::string> rpc_result(RpcShape shape, std::string_view reply,
                                const std::optional<ethereum::Address>& from) {
+    if (shape == RpcShape::RawTransaction)
+        if (const auto first = first_raw_transaction(reply))
+            return std::string(*first);
     json::Document document;
     const auto body = document.parse(reply);
     if (const auto said = body && from ? text_member(*body, "address") : std::nullopt)

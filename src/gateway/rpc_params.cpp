@@ -87,7 +87,8 @@ RpcParams::Read<std::string> RpcParams::object(std::size_t index) const {
 }
 
 RpcParams::Read<RpcParams::Transaction> RpcParams::transaction(std::size_t index,
-                                                               const RpcPlace& place) const {
+                                                               const RpcPlace& place,
+                                                               std::string_view before) const {
     const auto value = at(index);
     if (!value || !value->is_object())
         return std::unexpected(bad_param("the first parameter must be the transaction, an object"));
@@ -102,7 +103,10 @@ RpcParams::Read<RpcParams::Transaction> RpcParams::transaction(std::size_t index
     if (!chain)
         return std::unexpected(std::move(chain).error());
 
+    constexpr std::size_t kMore = 128; // for a chain id, and what stands after it
     Transaction out{*address, *chain, {}};
+    out.json.reserve(before.size() + value->raw().size() + kMore);
+    out.json += before;
     json::Writer writer(out.json);
     writer.begin_object();
     // Null is absent to JSON-RPC's clients. Of a chain id it must not become a signature for every chain.

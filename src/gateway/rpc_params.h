@@ -29,9 +29,10 @@ class RpcParams {
     struct Transaction {
         ethereum::Address from{};
         std::optional<ethereum::Uint256> chain_id;
-        std::string json; // with the endpoint's chain id where the client gave none
+        std::string json; // with the endpoint's chain id where the client gave none; after `before`
     };
-    Read<Transaction> transaction(std::size_t index, const RpcPlace& place) const;
+    Read<Transaction> transaction(std::size_t index, const RpcPlace& place,
+                                  std::string_view before = {}) const;
 
     struct Authorization {
         std::optional<ethereum::Address> from;

@@ -129,7 +129,11 @@ Result<Parts> parse(ByteView record) {
 
 template<std::size_t N>
 std::string id_text(std::string_view prefix, const ByteArray<N>& id) {
-    return std::string(prefix) + to_hex(id);
+    std::string out;
+    out.reserve(prefix.size() + 2 * id.size());
+    out += prefix;
+    append_hex(out, id);
+    return out;
 }
 
 std::optional<ByteArray<16>> parse_id(std::string_view prefix, std::string_view text) noexcept {
