@@ -84,7 +84,7 @@ int run(int ms) {
     const Secret session = Secret::take(key_bytes);
     std::string signature = "sig1=:" + to_base64(Hash32{}) + ":";
     message.signature = signature;
-    const std::string base = check().base;
+    const auto base = check().base;
     const auto mac =
         crypto::hmac_sha256(session.view(SecretAccess("sign as the bench's client")), as_bytes(base));
     signature = "sig1=:" + to_base64(mac) + ":";

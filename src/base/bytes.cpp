@@ -184,34 +184,58 @@ void append_base64(std::string& out, ByteView bytes) {
     }
 }
 
-std::optional<Bytes> from_base64(std::string_view text) {
+namespace {
+
+// Of a text of whole fours.
+std::size_t padding_of(std::string_view text) noexcept {
+    return !text.ends_with('=') ? 0 : text[text.size() - 2] == '=' ? 2 : 1;
+}
+
+} // namespace
+
+std::optional<std::size_t> size_of_base64(std::string_view text) noexcept {
     if (text.size() % 4 != 0)
         return std::nullopt;
+    return text.size() / 4 * 3 - padding_of(text);
+}
+
+std::optional<Bytes> from_base64(std::string_view text) {
+    const auto size = size_of_base64(text);
+    if (!size)
+        return std::nullopt;
+    Bytes out(*size);
+    if (!from_base64_exact(text, out))
+        return std::nullopt;
+    return out;
+}
+
+bool from_base64_exact(std::string_view text, std::span<std::uint8_t> out) noexcept {
+    if (size_of_base64(text) != out.size())
+        return false;
     if (text.empty())
-        return Bytes();
-    const std::size_t padding = !text.ends_with('=') ? 0 : text[text.size() - 2] == '=' ? 2 : 1;
-    Bytes out(text.size() / 4 * 3 - padding);
+        return true;
+    const std::size_t padding = padding_of(text);
     const char* from = text.data();
     std::uint8_t* to = out.data();
     for (std::size_t whole = out.size() / 3; whole > 0; --whole, from += 4, to += 3) {
         const std::int32_t v = read_four_digits(from);
         if (v < 0)
-            return std::nullopt;
+            return false;
         to[0] = static_cast<std::uint8_t>(v >> 16);
         to[1] = static_cast<std::uint8_t>(v >> 8);
         to[2] = static_cast<std::uint8_t>(v);
     }
     if (padding == 0)
-        return out;
+        return true;
     // The bits beyond the last byte are zeros, so that bytes have one text.
     const char last[4] = {from[0], from[1], padding == 2 ? 'A' : from[2], 'A'};
     const std::int32_t v = read_four_digits(last);
     if (v < 0 || (v & (padding == 2 ? 0xffff : 0xff)) != 0)
-        return std::nullopt;
+        return false;
     to[0] = static_cast<std::uint8_t>(v >> 16);
     if (padding == 1)
         to[1] = static_cast<std::uint8_t>(v >> 8);
-    return out;
+    return true;
 }
 
 bool equal_constant_time(ByteView a, ByteView b) noexcept {

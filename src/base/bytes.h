@@ -48,6 +48,10 @@ bool from_hex_exact(std::string_view text, std::span<std::uint8_t> out) noexcept
 std::string to_base64(ByteView bytes);
 void append_base64(std::string& out, ByteView bytes);
 std::optional<Bytes> from_base64(std::string_view text);
+// How many bytes from_base64() would give of a text of this form; nullopt: its length is none of base64's.
+std::optional<std::size_t> size_of_base64(std::string_view text) noexcept;
+// As from_base64, and exactly out.size() bytes long. Where it says false, `out` is of no use.
+bool from_base64_exact(std::string_view text, std::span<std::uint8_t> out) noexcept;
 
 // Constant-time in the contents; lengths and the answer are public.
 bool equal_constant_time(ByteView a, ByteView b) noexcept;

@@ -217,20 +217,19 @@ void JsonRpc::sign(const BatchPtr& batch, std::size_t index, RpcSign plan) {
     const ethereum::Address from = plan.from;
     if (const KeyBook::Entry* const known = keys_.known(from))
         return sign_with(batch, index, plan, KeyBook::Entry(*known));
-    keys_.find(
-        from, guarded([this, batch, index,
-                       plan = std::move(plan)](Result<std::optional<KeyBook::Entry>> found) mutable {
-            if (!found)
-                return finish(batch, index, std::unexpected(rpc_fault(found.error())));
-            if (!*found)
-                return finish(batch, index,
-                              std::unexpected(
-                                  rpc_fault(kRpcServerError, Error{Code::UnknownKey,
-                                                                   "No unlocked account matches the Sender; "
-                                                                   "eth_accounts lists those that there are",
-                                                                   {}})));
-            sign_with(batch, index, plan, **found);
-        }));
+    keys_.find(from, guarded([this, batch, index,
+                              plan = std::move(plan)](Result<std::optional<KeyBook::Entry>> found) mutable {
+                   if (!found)
+                       return finish(batch, index, std::unexpected(rpc_fault(found.error())));
+                   if (!*found)
+                       return finish(batch, index,
+                                     std::unexpected(rpc_fault(
+                                         kRpcServerError, Error{Code::UnknownKey,
+                                                                "No unlocked account matches the Sender; "
+                                                                "eth_accounts lists those that there are",
+                                                                {}})));
+                   sign_with(batch, index, plan, **found);
+               }));
 }
 
 void JsonRpc::sign_with(const BatchPtr& batch, std::size_t index, const RpcSign& plan,
@@ -273,8 +272,8 @@ void JsonRpc::ask_enclave(const BatchPtr& batch, std::size_t index, std::string_
         backends_.enclave(std::move(call));
 }
 
-// A call of a batch that an enclave has. Its place is free again when it has been answered, or is gone without
-// an answer.
+// A call of a batch that an enclave has. Its place is free again when it has been answered, or is gone
+// without an answer.
 struct JsonRpc::Asked final : Answerer {
     Asked(JsonRpc& its_owner, Respond answered)
         : owner(its_owner), there(its_owner.alive_), respond(std::move(answered)) {

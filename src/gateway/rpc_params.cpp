@@ -86,8 +86,7 @@ RpcParams::Read<std::string> RpcParams::object(std::size_t index) const {
     return std::string(parsed->raw());
 }
 
-RpcParams::Read<RpcParams::Transaction> RpcParams::transaction(std::size_t index,
-                                                               const RpcPlace& place,
+RpcParams::Read<RpcParams::Transaction> RpcParams::transaction(std::size_t index, const RpcPlace& place,
                                                                std::string_view before) const {
     const auto value = at(index);
     if (!value || !value->is_object())

@@ -124,18 +124,18 @@ Status read_signature(std::string_view text, SignatureInput& out) {
     const auto encoded = reader.byte_sequence();
     if (!encoded || !reader.finished())
         return invalid("signature must be LABEL=:BASE64: with one label and nothing after it");
-    auto bytes = from_base64(*encoded);
-    if (!bytes || (bytes->size() != kMacSize && bytes->size() != kPairSize))
+    out.signature_size = size_of_base64(*encoded).value_or(0);
+    const bool fits = out.signature_size == kMacSize || out.signature_size == kPairSize;
+    if (!fits || !from_base64_exact(*encoded, std::span(out.signature_bytes).first(out.signature_size)))
         return invalid("the signature must be base64 of 64 bytes (Ed25519; r and s of P-256, 32 bytes each) "
                        "or of 32 (HMAC)");
-    out.signature = std::move(*bytes);
     return {};
 }
 
 // `value_of`: a component to an optional of something that a string_view can be made of.
-template<class ValueOf>
-Result<std::string> build_base(const SignatureInput& input, std::size_t expected, ValueOf&& value_of) {
-    std::string base;
+template<class Text, class ValueOf>
+Result<Text> build_base(const SignatureInput& input, std::size_t expected, ValueOf&& value_of) {
+    Text base;
     base.reserve(expected + input.parameters.size());
     for (const SignatureComponent& component : input.components) {
         const auto value = value_of(component);
@@ -198,8 +198,8 @@ Status check_digest(std::string_view field, ByteView body) {
     if (field.size() != kDigestSize || !field.ends_with(':'))
         return invalid("content-digest must be sha-256=:BASE64: with nothing before or after it");
     field.remove_suffix(1);
-    // Bytes have one base64 text.
-    if (field != to_base64(crypto::sha256(body)))
+    Hash32 digest;
+    if (!from_base64_exact(field, digest) || digest != crypto::sha256(body))
         return invalid("content-digest is not the body's: the body must be sent as it was signed");
     return {};
 }
@@ -212,8 +212,8 @@ std::string lower_case(std::string_view text) {
     return out;
 }
 
-Result<std::string> base_of(const SignatureInput& input, const SignedMessage& message,
-                            std::string_view content_type, std::string_view content_digest) {
+Result<RequestSignature::Base> base_of(const SignatureInput& input, const SignedMessage& message,
+                                       std::string_view content_type, std::string_view content_digest) {
     const std::string authority = lower_case(message.authority); // RFC 9421, 2.2.3
     // "?" alone where there is no query (2.2.7).
     std::string query;
@@ -224,7 +224,7 @@ Result<std::string> base_of(const SignatureInput& input, const SignedMessage& me
     std::size_t expected = kRequired.size() * 24; // names, quotes, colons
     for (const auto value : values)
         expected += value.size();
-    return build_base(input, expected, [&](const SignatureComponent& component) {
+    return build_base<RequestSignature::Base>(input, expected, [&](const SignatureComponent& component) {
         const auto at = std::ranges::find(kRequired, component.name) - kRequired.begin();
         const auto index = static_cast<std::size_t>(at);
         return index < values.size() ? std::optional(values[index]) : std::nullopt;
@@ -254,11 +254,11 @@ Result<SignatureInput> parse_signature(std::string_view signature_input, std::st
 Result<std::string>
 signature_base(const SignatureInput& input,
                const std::function<std::optional<std::string>(const SignatureComponent&)>& value_of) {
-    return build_base(input, 0, value_of);
+    return build_base<std::string>(input, 0, value_of);
 }
 
 bool verify_signature(const SignatureInput& input, const PublicKey& key, std::string_view base) {
-    const auto signature = to_array<kPairSize>(input.signature);
+    const auto signature = to_array<kPairSize>(input.signature());
     if (!signature || (input.alg && *input.alg != algorithm_name(key.algorithm)))
         return false;
     switch (key.algorithm) {
@@ -271,11 +271,11 @@ bool verify_signature(const SignatureInput& input, const PublicKey& key, std::st
 }
 
 bool verify_hmac(const SignatureInput& input, const Secret& key, std::string_view base) {
-    if (input.signature.size() != kMacSize || key.empty() || (input.alg && *input.alg != kHmacName))
+    if (input.signature_size != kMacSize || key.empty() || (input.alg && *input.alg != kHmacName))
         return false;
     const Hash32 mac =
         crypto::hmac_sha256(key.view(SecretAccess("check a session's signature")), as_bytes(base));
-    return equal_constant_time(mac, input.signature);
+    return equal_constant_time(mac, input.signature());
 }
 
 Result<RequestSignature> check_request_signature(const SignedMessage& message, UnixMs now) {

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/secret.h"
+#include "base/spare.h"
 #include "policy/principal.h"
 
 #include <functional>
@@ -31,11 +32,13 @@ struct SignatureComponent {
 // The one member of signature-input, read but not yet judged. Views point into the headers.
 struct SignatureInput {
     std::string_view label;
-    std::vector<SignatureComponent> components;
+    std::vector<SignatureComponent, SpareAllocator<SignatureComponent, 8>> components;
     std::string_view parameters; // all after "label=": what "@signature-params" is in the base
     std::optional<std::int64_t> created, expires; // seconds since 1970
     std::optional<std::string_view> nonce, keyid, tag, alg;
-    Bytes signature; // 32 bytes (a MAC) or 64
+    ByteArray<64> signature_bytes{};
+    std::size_t signature_size = 0; // 32 (a MAC) or 64
+    ByteView signature() const noexcept { return ByteView(signature_bytes).first(signature_size); }
 };
 
 // Error: SignatureInvalid (not these structured fields, more than one label, another label in signature, an
@@ -62,8 +65,10 @@ struct SignedMessage {
 };
 
 struct RequestSignature {
+    using Base = std::basic_string<char, std::char_traits<char>, SpareAllocator<char, 1'024>>;
+
     SignatureInput input;
-    std::string base;
+    Base base;
     std::string_view keyid, nonce; // point into the message's headers, as all of `input` does
     UnixMs expires = 0;
     explicit operator bool() const noexcept { return !base.empty(); }

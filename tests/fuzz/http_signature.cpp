@@ -36,7 +36,7 @@ bool verifies(const policy::SignatureInput& input, std::string_view base) {
 void check_reading(const policy::SignatureInput& input, std::string_view header) {
     require(!input.label.empty() && input.parameters.starts_with('('));
     require(policy::trimmed_field(header) == std::string(input.label) + "=" + std::string(input.parameters));
-    require(input.signature.size() == 32 || input.signature.size() == 64);
+    require(input.signature().size() == 32 || input.signature().size() == 64);
     require(input.components.size() <= policy::kMaxSignatureComponents);
     // A list is put together again of what was read of it.
     std::string list = "(";

@@ -107,7 +107,14 @@ TEST(Base64, agrees_with_the_examples_of_rfc_4648) {
     for (const auto& [plain, encoded] : examples) {
         EXPECT_EQ(to_base64(as_bytes(plain)), encoded);
         EXPECT_EQ(from_base64(encoded), to_bytes(std::string_view(plain)));
+        const std::size_t size = std::string_view(plain).size();
+        EXPECT_EQ(size_of_base64(encoded), size);
+        Bytes exactly(size), longer(size + 1);
+        EXPECT_TRUE(from_base64_exact(encoded, exactly));
+        EXPECT_EQ(as_text(exactly), plain);
+        EXPECT_FALSE(from_base64_exact(encoded, longer));
     }
+    EXPECT_EQ(size_of_base64("Zm9vY"), std::nullopt);
 }
 
 TEST(Base64, uses_the_whole_alphabet) {
