@@ -17,6 +17,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <iterator>
+#include <sched.h>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -125,18 +126,74 @@ void print_table(std::string_view library, const Rates& one, const Rates& all, u
                     all.of[i], all.of[i] / all.of[0]);
 }
 
+// How long whoever runs here is kept from it: by the kernel, or by the host of a virtual machine, which no
+// counter tells. One thread a core does nothing but look at the clock; to look again after more than kStop is
+// to have been stopped.
+constexpr std::int64_t kStopNs = 300'000;
+
+struct Stops {
+    std::int64_t count = 0, total_ns = 0, longest_ns = 0;
+};
+
+std::int64_t now_ns() {
+    return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
+}
+
+Stops watch_clock(unsigned int core, int ms) {
+    cpu_set_t own;
+    CPU_ZERO(&own);
+    CPU_SET(core, &own);
+    must(sched_setaffinity(0, sizeof own, &own) == 0, "cannot stay on a core");
+    Stops out;
+    const std::int64_t end = now_ns() + std::int64_t{ms} * 1'000'000;
+    for (std::int64_t last = now_ns(); last < end;) {
+        const std::int64_t now = now_ns(), passed = now - last;
+        if (passed > kStopNs) {
+            ++out.count;
+            out.total_ns += passed;
+            out.longest_ns = std::max(out.longest_ns, passed);
+        }
+        last = now;
+    }
+    return out;
+}
+
+void print_stops(unsigned int threads, int ms, bool json) {
+    std::vector<Stops> seen(threads);
+    std::vector<std::thread> all;
+    for (unsigned int i = 0; i < threads; ++i)
+        all.emplace_back([&, i] { seen[i] = watch_clock(i, ms); });
+    for (auto& thread : all)
+        thread.join();
+    Stops sum;
+    for (const auto& each : seen) {
+        sum.count += each.count;
+        sum.total_ns += each.total_ns;
+        sum.longest_ns = std::max(sum.longest_ns, each.longest_ns);
+    }
+    const double share = static_cast<double>(sum.total_ns) / (1e6 * ms * threads);
+    const double mean =
+        sum.count == 0 ? 0 : 1e-3 * static_cast<double>(sum.total_ns) / static_cast<double>(sum.count);
+    const double longest = 1e-3 * static_cast<double>(sum.longest_ns);
+    std::printf(json ? "{\"threads\":%u,\"ms\":%d,\"share\":%.5f,\"mean_us\":%.0f,\"longest_us\":%.0f}\n"
+                     : "%u cores, %d ms: stopped for %.5f of the time, %.0f us each, the longest %.0f us\n",
+                threads, ms, share, mean, longest);
+}
+
 } // namespace
 } // namespace redoubt::crypto
 
 int main(int argc, char** argv) {
     using namespace redoubt::crypto;
-    bool json = false, wrong = false;
+    bool json = false, stops = false, wrong = false;
     int ms = 300;
     unsigned int threads = std::max(1u, std::thread::hardware_concurrency());
     for (int i = 1; i < argc; ++i) {
         const std::string_view argument = argv[i];
         if (argument == "--json")
             json = true;
+        else if (argument == "--stops")
+            stops = true;
         else if (argument == "--ms" && i + 1 < argc)
             ms = std::atoi(argv[++i]);
         else if (argument == "--threads" && i + 1 < argc)
@@ -147,9 +204,14 @@ int main(int argc, char** argv) {
     if (wrong || ms <= 0 || threads == 0 || threads > 256) {
         std::fputs(
             "curve_bench [--json] [--ms MILLISECONDS] [--threads N]: what libsecp256k1 does by itself;\n"
-            "five windows (300 ms each) of every kind, on one core and on N (all)\n",
+            "five windows (300 ms each) of every kind, on one core and on N (all)\n"
+            "curve_bench --stops …: for how much of so long the machine keeps N busy threads from running\n",
             stderr);
         return 2;
+    }
+    if (stops) {
+        print_stops(threads, ms, json);
+        return 0;
     }
     const Rates one = measure(1, ms);
     const Rates all = threads == 1 ? one : measure(threads, ms);

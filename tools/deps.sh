@@ -62,7 +62,7 @@ case ${1:-build} in
   *) echo "usage: tools/deps.sh [build|test|browser|clients|deploy|package|promtool|lint|fuzz]" >&2; exit 2 ;;
 esac
 
-packages=(g++ cmake ninja-build make pkg-config libssl-dev libsecp256k1-dev libsqlite3-dev libpq-dev libnghttp2-dev libjemalloc-dev prometheus-cpp-dev libcli11-dev nlohmann-json3-dev
+packages=(g++ cmake ninja-build make pkg-config libssl-dev libsecp256k1-dev libsqlite3-dev libpq-dev libnghttp2-dev prometheus-cpp-dev libcli11-dev nlohmann-json3-dev
   libyaml-cpp-dev libgtest-dev zlib1g-dev ccache git curl ca-certificates clang-format valgrind awscli sqlite3)
 found=$(node_major node || true)
 [ "${found:-0}" -ge 18 ] || packages+=(nodejs)

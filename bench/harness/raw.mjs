@@ -15,6 +15,14 @@ export async function rawCurve(ms) {
   return { library, threads, ...Object.fromEntries(found) };
 }
 
+// For how much of `ms` the machine keeps one busy thread a core from running, and how long at once: { share, mean_us, longest_us, … }.
+export async function machineStops(ms) {
+  const { code, stdout, stderr } = await run(path.join(bin, "curve_bench"), ["--stops", "--json", "--ms", String(ms), "--threads", String(os.cpus().length)]);
+  if (code !== 0) throw new Error(`curve_bench --stops ended with ${code}: ${stderr}`);
+  return JSON.parse(stdout);
+}
+export const stopsMs = ({ quick }) => (quick ? 200 : 3_000);
+
 // How long a window is: beside a trial, and at a run's beginning and end.
 export const besideMs = ({ quick }) => (quick ? 15 : 40);
 export const aloneMs = ({ quick }) => (quick ? 15 : 150);

@@ -54,11 +54,21 @@ function provenance({ date, settings, machine, versions, raw }) {
     "Every signature that is counted was verified after its trial: the sender that it names, over the digest of the transaction that was asked for."].join("\n\n");
 }
 
-function limits({ raw }) {
+// What no service on this machine can do anything about.
+function stopped({ stops }) {
+  if (!stops) return "";
+  const list = (show) => `${stops.slice(0, -1).map(show).join(", ")} and ${show(stops.at(-1))}`;
+  const ms = (us) => (us / 1000).toPrecision(2);
+  return `\n\nOne thread a core that only looks at the clock, and nothing beside it, was kept from running for ${list(({ share }) => `${(100 * share).toPrecision(2)} %`)} of the time ` +
+    `(before the rows, after them, and at the end), by the kernel or by the host of this virtual machine: ${list(({ mean_us: mean }) => ms(mean))} ms at once in the mean, ` +
+    `${list(({ longest_us: longest }) => ms(longest))} ms at most. Latencies' tails have that in them.`;
+}
+
+function limits({ raw, stops }) {
   const [first, last] = [raw[0], raw.at(-1)];
   return table(["a second, on all cores", "at the beginning", "at the end"], [["sign", "sign"], ["sign and verify", "sign_verify"], ["sign, with the library's own nonce function", "sign_stock_nonce"]]
     .map(([name, key]) => [name, count(first[key]), count(last[key])])) +
-    "\n\nlibsecp256k1 alone, recoverable signatures, one thread a core. \"Raw sign\" in the other tables is the first line, which has the faster nonce function that Redoubt has, too.";
+    "\n\nlibsecp256k1 alone, recoverable signatures, one thread a core. \"Raw sign\" in the other tables is the first line, which has the faster nonce function that Redoubt has, too." + stopped({ stops });
 }
 
 function peersTable({ peers, rows }) {

@@ -80,7 +80,7 @@ TEXT
     echo "$name $(sha256sum <"$file" | cut -d' ' -f1) $package $(version_of "$package")"
   done | sort
   printf '\nPart of the program itself (Debian package, version):\n'
-  for package in libssl-dev libnghttp2-dev libjemalloc-dev libsecp256k1-dev libcli11-dev nlohmann-json3-dev "libstdc++-$(g++ -dumpversion | cut -d. -f1)-dev"; do
+  for package in libssl-dev libnghttp2-dev libsecp256k1-dev libcli11-dev nlohmann-json3-dev "libstdc++-$(g++ -dumpversion | cut -d. -f1)-dev"; do
     copy_licence "$package"
     echo "$package $(version_of "$package")"
   done

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Memory for objects of one type that come and go with each request: what one leaves, the next one of its
 // thread takes. At most kMaxSpare blocks wait for that; the rest goes back. Any thread may allocate and free.
-// Sanitizers see each object come and go.
+// With AddressSanitizer nothing is kept, so that it sees each object come and go.
 #pragma once
 
 #include <cstddef>
@@ -11,10 +11,10 @@
 
 namespace redoubt {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__)
 inline constexpr std::size_t kMaxSpare = 0;
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#if __has_feature(address_sanitizer)
 inline constexpr std::size_t kMaxSpare = 0;
 #else
 inline constexpr std::size_t kMaxSpare = 4096;
@@ -23,10 +23,11 @@ inline constexpr std::size_t kMaxSpare = 4096;
 inline constexpr std::size_t kMaxSpare = 4096;
 #endif
 
-// A thread's blocks of one size.
-template<std::size_t Size>
+// A thread's blocks of one size, at most Most of which wait.
+template<std::size_t Size, std::size_t Most = kMaxSpare>
 class SpareBlocks {
   public:
+    static std::size_t waiting() noexcept { return count_; }
     static void* take() {
         Block* const out = head_;
         if (out == nullptr)
@@ -38,7 +39,7 @@ class SpareBlocks {
     static void give(void* block) noexcept {
         if (state_ != State::Keeping && !begin())
             return ::operator delete(block);
-        if (count_ >= kMaxSpare)
+        if (count_ >= Most)
             return ::operator delete(block);
         head_ = new (block) Block{head_};
         ++count_;

@@ -46,8 +46,13 @@ void ReceiptChain::Ring::add(ByteView bytes) {
 }
 
 void ReceiptChain::Ring::drop_first() noexcept {
+    constexpr std::size_t kKept = 4096; // what a stall has made of it is given back after that
     first_ = (first_ + 1) % all_.size();
     --size_;
+    if (size_ == 0 && all_.size() > kKept) {
+        all_ = {};
+        first_ = 0;
+    }
 }
 
 bool ReceiptChain::has_room() const {

@@ -106,7 +106,7 @@ void EnclaveLink::read() {
             spare_.push_back(std::move(node));
         come_to_ = std::max(come_to_, (*frame)->id);
         callback(reply_);
-        if (!reply_ || reply_->body.capacity() > kKeptBody)
+        if (!reply_ || reply_->body.capacity() > kKeptBody || reply_->records.size() > kKeptRecords)
             reply_ = wire::Reply();
     }
 }

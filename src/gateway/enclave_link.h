@@ -106,8 +106,8 @@ class EnclaveLink : public std::enable_shared_from_this<EnclaveLink> {
     static constexpr int kConnectMs = 1'000;
 
   private:
-    static constexpr std::size_t kMostSpare = 1024; // nodes
-    static constexpr std::size_t kKeptBody = 64 * 1024;
+    static constexpr std::size_t kMostSpare = 1024;                       // nodes
+    static constexpr std::size_t kKeptBody = 64 * 1024, kKeptRecords = 4; // of a reply, for the next one
     static constexpr int kPush = 16; // frames that wait for the turn's end; more are sent before
     enum class State { Down, Connecting, Open, Stopped };
     void connect();

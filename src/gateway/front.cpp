@@ -5,14 +5,15 @@
 #include "gateway/trace_context.h"
 
 #include <chrono>
+#include <thread>
 #include <utility>
 
 namespace redoubt::gateway {
 
 namespace {
 
-constexpr std::size_t kMaxIdle = 1024;  // flights that wait for the next calls
-constexpr std::size_t kKeptPath = 1024; // room for a path that one of them keeps
+constexpr std::size_t kMaxIdle = kMaxSpare == 0 ? 0 : 1024; // flights that wait for the next calls
+constexpr std::size_t kKeptPath = 1024;                     // room for a path that one of them keeps
 
 std::int64_t monotonic_us() noexcept {
     return std::chrono::duration_cast<std::chrono::microseconds>(
@@ -37,6 +38,7 @@ struct Front::Flight final : Answerer {
 };
 
 struct Front::FlightPool : Flights {
+    std::thread::id thread; // the loop's; a flight may end on another one
     std::vector<std::unique_ptr<Flight>> idle;
 };
 
@@ -53,6 +55,8 @@ std::shared_ptr<const Front::Flights> Front::flights() const noexcept {
 }
 
 std::shared_ptr<Front::Flight> Front::begin(net::HttpServer::Responder&& respond) {
+    if (flights_->thread == std::thread::id())
+        flights_->thread = std::this_thread::get_id();
     auto& idle = flights_->idle;
     auto flight = idle.empty() ? std::make_unique<Flight>() : std::move(idle.back());
     if (!idle.empty())
@@ -78,6 +82,8 @@ void Front::end(Flight* ended) noexcept {
     Call& seen = flight->seen;
     seen.caller = {};
     seen.trace_parent.clear();
+    if (flights->thread != std::this_thread::get_id())
+        return;
     if (flights->idle.size() < kMaxIdle && seen.request.path.capacity() <= kKeptPath)
         flights->idle.push_back(std::move(flight));
 }

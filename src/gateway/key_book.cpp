@@ -160,19 +160,20 @@ void KeyBook::forget(const sealed::KeyId& id) {
 
 void KeyBook::list(const Caller& caller, std::function<void(Result<std::vector<Entry>>)> done) {
     auto shared = std::make_shared<std::function<void(Result<std::vector<Entry>>)>>(std::move(done));
-    const bool taken = workers_.submit(
-        [&store = store_, &loop = loop_, alive = std::weak_ptr(alive_), grant = caller.grant, shared] {
-            const auto heads = heads_for(store, grant.get());
-            Result<std::vector<Entry>> entries;
-            if (heads)
-                std::ranges::transform(*heads, std::back_inserter(*entries), entry_of);
-            else
-                entries = std::unexpected(heads.error());
-            loop.post([alive, shared, entries = std::move(entries)] {
-                if (!alive.expired())
-                    (*shared)(entries);
-            });
+    const bool taken = workers_.submit([&store = store_, &loop = loop_, alive = std::weak_ptr(alive_),
+                                        grant = caller.grant, shared]() mutable {
+        const auto heads = heads_for(store, grant.get());
+        Result<std::vector<Entry>> entries;
+        if (heads)
+            std::ranges::transform(*heads, std::back_inserter(*entries), entry_of);
+        else
+            entries = std::unexpected(heads.error());
+        // Whoever waits for it belongs to the loop: it must not end here.
+        loop.post([alive, shared = std::move(shared), entries = std::move(entries)] {
+            if (!alive.expired())
+                (*shared)(entries);
         });
+    });
     if (!taken)
         (*shared)(fail(Code::Overloaded, "too many lists are being made; try again in a second"));
 }

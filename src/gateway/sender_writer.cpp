@@ -22,9 +22,11 @@ void Sender::Impl::on_store(std::function<void()> work, std::function<void()> do
     auto shared_work = std::make_shared<std::function<void()>>(std::move(work));
     auto shared_done = std::make_shared<std::function<void()>>(std::move(done));
     const auto weak = weak_from_this();
-    const bool taken = store_workers.submit([&on = loop, weak, shared_work, shared_done] {
+    // What they hold belongs to the loop: none of it is the worker's to end.
+    const bool taken = store_workers.submit([&on = loop, weak, shared_work, shared_done]() mutable {
         (*shared_work)();
-        on.post([weak, shared_done] {
+        shared_work.reset();
+        on.post([weak, shared_done = std::move(shared_done)] {
             if (const auto self = weak.lock())
                 (*shared_done)();
         });

@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "base/spare.h"
 #include "net/headers.h"
 #include "net/peer.h"
 
@@ -57,7 +58,7 @@ HttpRequest spare_request();
 HttpResponse spare_response();
 void give_back(HttpRequest&& request) noexcept;
 void give_back(HttpResponse&& response) noexcept;
-inline constexpr std::size_t kMaxSpareMessages = 1024, kMaxSpareBytes = 8 * 1024;
+inline constexpr std::size_t kMaxSpareMessages = kMaxSpare == 0 ? 0 : 1024, kMaxSpareBytes = 8 * 1024;
 
 struct HttpLimits {
     std::size_t request_line = 8 * 1024;

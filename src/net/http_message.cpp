@@ -173,7 +173,7 @@ class Spares {
     }
     static void give(Message&& message) noexcept {
         Spares* const own = of_thread();
-        if (own == nullptr || own->count_ == kMaxSpareMessages || bytes_kept(message) > kMaxSpareBytes)
+        if (own == nullptr || own->count_ >= kMaxSpareMessages || bytes_kept(message) > kMaxSpareBytes)
             return;
         empty(message);
         if (own->count_ == own->waiting_.size())

@@ -76,7 +76,6 @@ Status HttpParser::finish() {
 HttpRequest HttpParser::take_request() {
     HttpRequest out = std::move(request_);
     reset();
-    request_ = spare_request();
     return out;
 }
 
@@ -204,6 +203,7 @@ Status HttpParser::request_line(std::string_view text) {
     const std::string_view version = text.substr(second + 1);
     if (version != "HTTP/1.1" && version != "HTTP/1.0")
         return refuse(Code::HttpVersion, "this HTTP version is not spoken here; use HTTP/1.1");
+    request_ = spare_request();
     REDOUBT_CHECK(take_request_line(request_, method, target, limits_.request_line));
     version_1_0_ = version == "HTTP/1.0";
     headers_->reserve(kUsualHeaders);

@@ -60,10 +60,17 @@ void messages(ByteView payload) {
         wire::encode_request(again, *request);
         require(std::ranges::equal(again, payload));
     }
-    if (const auto reply = wire::decode_reply(payload)) {
+    static wire::Reply used; // whatever the last one left in it
+    const bool read_again = wire::decode_reply(payload, used).has_value();
+    const auto reply = wire::decode_reply(payload);
+    require(reply.has_value() == read_again);
+    if (reply) {
         Bytes again;
         wire::encode_reply(again, *reply);
         require(std::ranges::equal(again, payload));
+        Bytes of_used;
+        wire::encode_reply(of_used, used);
+        require(of_used == again);
     }
     if (const auto forget = wire::decode_forget(payload)) {
         Bytes again;

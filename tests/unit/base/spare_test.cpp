@@ -2,9 +2,11 @@
 #include "base/inline_text.h"
 #include "base/spare.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <gtest/gtest.h>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -39,27 +41,39 @@ TEST(Spare, an_object_takes_the_memory_of_one_that_has_ended) {
     EXPECT_EQ(alive, 2);
 }
 
+// Few of them, and with any sanitizer.
+using Few = SpareBlocks<72, 4>;
+
 TEST(Spare, more_than_may_wait_are_freed) {
-    int alive = 0;
-    std::vector<std::shared_ptr<Thing>> all;
-    for (std::size_t i = 0; i < kMaxSpare + 10; ++i)
-        all.push_back(make_spare_shared<Thing>(alive));
-    all.clear();
-    EXPECT_EQ(alive, 0); // that none is lost or freed twice is the sanitizers' to say
+    std::vector<void*> all;
+    for (int i = 0; i < 10; ++i)
+        all.push_back(Few::take());
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        Few::give(all[i]);
+        EXPECT_EQ(Few::waiting(), std::min<std::size_t>(i + 1, 4));
+    }
+    std::set<void*> again;
+    for (std::size_t left = 4; left > 0; --left) {
+        EXPECT_EQ(Few::waiting(), left);
+        EXPECT_TRUE(again.insert(Few::take()).second);
+    }
+    EXPECT_EQ(again, std::set<void*>(all.begin(), all.begin() + 4));
+    EXPECT_EQ(Few::waiting(), 0u);
+    for (void* const block : again)
+        Few::give(block);
 }
 
-TEST(Spare, threads_free_what_others_made) {
-    int alive = 0;
-    std::vector<std::shared_ptr<Thing>> all;
-    for (int i = 0; i < 100; ++i)
-        all.push_back(make_spare_shared<Thing>(alive));
+TEST(Spare, threads_free_what_others_made_and_leave_nothing) {
+    std::vector<void*> all;
+    for (int i = 0; i < 6; ++i)
+        all.push_back(Few::take());
+    const std::size_t here = Few::waiting();
     std::thread([&] {
-        all.clear();
-        all.push_back(make_spare_shared<Thing>(alive));
+        for (void* const block : all)
+            Few::give(block);
+        EXPECT_EQ(Few::waiting(), 4u); // which go with the thread: a leak would be LeakSanitizer's to tell
     }).join();
-    EXPECT_EQ(alive, 1);
-    all.clear();
-    EXPECT_EQ(alive, 0);
+    EXPECT_EQ(Few::waiting(), here);
 }
 
 TEST(Spare, a_vector_outgrows_its_block) {

@@ -60,6 +60,9 @@ TEST(Headers, some_are_erased_wherever_they_stand) {
     EXPECT_EQ(text_of(headers), "b=2;c=4;a=6;");
 }
 
+// With AddressSanitizer nothing is kept, and each of these is a new one.
+constexpr bool kKept = kMaxSpareMessages > 0;
+
 TEST(Spares, a_request_that_serves_again_says_nothing_of_the_one_before) {
     while (spare_request().target.capacity() > 100) { // of other tests
     }
@@ -77,9 +80,11 @@ TEST(Spares, a_request_that_serves_again_says_nothing_of_the_one_before) {
     before.peer = std::make_shared<Peer>();
     const std::weak_ptr<const Peer> peer = before.peer;
     give_back(std::move(before));
-    EXPECT_TRUE(peer.expired());
+    if (kKept) {
+        EXPECT_TRUE(peer.expired());
+    }
     const HttpRequest after = spare_request();
-    EXPECT_GE(after.target.capacity(), 200u); // it is that one
+    EXPECT_EQ(after.target.capacity() >= 200u, kKept); // it is that one
     EXPECT_EQ(after.method + after.target + after.path + after.query + after.authority, "");
     EXPECT_FALSE(after.has_query || after.expect_continue);
     EXPECT_TRUE(after.keep_alive && after.headers.empty() && after.body.empty());
@@ -93,7 +98,7 @@ TEST(Spares, a_response_that_serves_again_says_nothing_of_the_one_before) {
     before.headers.add("x", "y");
     give_back(std::move(before));
     const HttpResponse after = spare_response();
-    EXPECT_GE(after.body.capacity(), 300u);
+    EXPECT_EQ(after.body.capacity() >= 300u, kKept);
     EXPECT_EQ(after.status, 200);
     EXPECT_TRUE(after.headers.empty() && after.body.empty());
 }

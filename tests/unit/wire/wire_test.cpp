@@ -159,6 +159,35 @@ constexpr ItemKind kKinds[] = {ItemKind::KeyRecord,   ItemKind::VaultRecord, Ite
                                ItemKind::Counters,    ItemKind::Receipt,     ItemKind::ReceiptHead,
                                ItemKind::ReceiptStart};
 
+TEST(Message, a_reply_that_was_used_before_is_read_as_a_new_one) {
+    const auto encoded = [](const Reply& reply) {
+        Bytes out;
+        encode_reply(out, reply);
+        return out;
+    };
+    Reply records;
+    records.body = std::string(500, 'x');
+    for (int i = 0; i < 5; ++i)
+        records.records.push_back({ItemKind::Receipt, std::string(16, 'c'), Bytes(200, 7)});
+    Reply needs;
+    needs.status = kNeeds;
+    needs.needs = {{ItemKind::KeyRecord, "key-1"}, {ItemKind::VaultRecord, "vault-1"}};
+    Reply small;
+    small.status = 404;
+    small.content_type = ContentType::Text;
+    small.body = "no";
+    small.records.push_back({ItemKind::Counters, "k", {1}});
+    const Bytes all[] = {encoded(records), encoded(needs), encoded(small), encoded(Reply())};
+    Reply used;
+    for (const auto& first : all)
+        for (const auto& second : all) {
+            ASSERT_TRUE(decode_reply(first, used));
+            ASSERT_FALSE(decode_reply(ByteView(second).first(second.size() - 1), used));
+            ASSERT_TRUE(decode_reply(second, used));
+            EXPECT_EQ(encoded(used), second);
+        }
+}
+
 TEST(Messages, items_of_every_kind_survive_encoding_and_of_no_other) {
     const std::string chain("\x00\x01 not text \xff", 13);
     std::uint8_t number = 0;
