@@ -9,6 +9,9 @@ target_compile_options(redoubt_settings INTERFACE
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 reports these inside its own <string>, <vector>, <optional> and <expected> when it inlines them.
   target_compile_options(redoubt_settings INTERFACE -Wno-restrict -Wno-stringop-overflow -Wno-maybe-uninitialized)
+  if(REDOUBT_SANITIZE)
+    target_compile_options(redoubt_settings INTERFACE -Wno-array-bounds) # in texts that are put together
+  endif()
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   # clang 19 finds deprecated parts of libstdc++ 12 inside its own <algorithm>.
