@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One row: its trials, each between two measurements of the raw limit, so that a machine whose speed drifts shifts both. A trial's
-// ratio is taken against the mean of its two neighbours; the row's are the medians of its trials', with the least and the most.
+// ratio is taken against the mean of the two; the row's are the medians of its trials', with the least and the most.
 import { randomBytes } from "node:crypto";
 import os from "node:os";
 import { request } from "../../tests/e2e/lib.mjs";
@@ -28,11 +28,12 @@ function compared(rate, before, after) {
   return { ...ratios, raw_sign: at("sign"), raw_sign_verify: at("sign_verify") };
 }
 
-const warmup = ({ quick }) => (quick ? 0.2 : 1);
+// Each trial has a system that was just started: until all of its keys are open.
+const warmup = ({ quick }, { keys }) => (quick ? 0.2 : 1 + Math.min(keys, 20_000) / 10_000);
 
 // The load generator's line of the row's mode, and the closed loop's that its rate comes of.
 async function trial(row, spec, options, folder) {
-  const { seconds } = options, warmup_s = warmup(options);
+  const { seconds } = options, warmup_s = warmup(options, row);
   const closedLoop = (how, length) => load({ ...spec, ...how, steps: [{ mode: "closed", warmup_s, seconds: length, trials: 1 }] }, folder);
   if (row.mode === "closed") return only(row, await closedLoop({}, seconds));
   if (row.mode === "handshakes") return only(row, await load({ ...spec, steps: [{ mode: "handshakes", resumed: row.resumed, seconds }] }, folder));
@@ -83,23 +84,22 @@ export async function specOf(row, system, folder, say) {
   return spec;
 }
 
-export async function measure(row, system, options, folder, say) {
-  const spec = await specOf(row, system, folder, say);
-  const trials = [];
-  let before = await rawNow(row, options), verified = 0;
-  for (let i = 1; i <= options.trials; ++i) {
-    // More than can be answered: half as many again as the limit, or as signed requests can be checked.
-    const most = ["p256", "ed25519"].includes(row.principal) ? Math.min(before.sign, 12_000 * os.cpus().length) : before.sign;
-    const prepare_per_s = Math.ceil((1.5 * most) / spec.batch);
-    const done = await trial(row, { ...spec, seed: i, prepare_per_s }, options, folder);
-    const after = await rawNow(row, options);
-    trials.push({ ...done, ratios: compared(done.line.signatures_per_s, before, after) });
-    before = after;
-    verified += done.verified;
-  }
+// The trial of that number.
+export async function measure(row, system, options, folder, number, say) {
+  const spec = await specOf(row, system, folder, say), before = await rawNow(row, options);
+  // More than can be answered: half as many again as the limit, or as signed requests can be checked.
+  const most = ["p256", "ed25519"].includes(row.principal) ? Math.min(before.sign, 12_000 * os.cpus().length) : before.sign;
+  const done = await trial(row, { ...spec, seed: number, prepare_per_s: Math.ceil((1.5 * most) / spec.batch) }, options, folder);
+  const after = await rawNow(row, options);
+  return { ...done, ratios: compared(done.line.signatures_per_s, before, after), memory: memoryOf(system.processes()) };
+}
+
+// What the trials of a row come to.
+export function resultOf(row, trials) {
   const statuses = {};
   for (const { line } of trials) for (const [status, count] of Object.entries(line.statuses ?? {})) statuses[status] = (statuses[status] ?? 0) + count;
   const figures = summary(row, trials);
   for (const figure of Object.values(figures)) if (figure) for (const name of ["median", "min", "max"]) figure[name] = round(figure[name]);
-  return { ...row, figures, statuses, verified, memory: memoryOf(system.processes()), histogram: merged(trials.map(({ line }) => line.histogram ?? [])) };
+  const verified = trials.reduce((sum, each) => sum + each.verified, 0);
+  return { ...row, figures, statuses, verified, memory: trials.at(-1).memory, histogram: merged(trials.map(({ line }) => line.histogram ?? [])) };
 }

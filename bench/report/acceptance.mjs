@@ -58,7 +58,8 @@ export function acceptance({ rows: list, peers, parts, machine }) {
   add("twice what 4 × 32 in flight come to: the rest is refused, and what is accepted is answered about as soon as at 70 %", "503s, p99 ≤ 3 times that at 70 %",
     over && calm && `${percent(over.refused.median)} refused, p99 ${(over.latency_p99_us.median / calm).toFixed(1)} times`,
     over && calm && over.refused.median > 0.1 && over.latency_p99_us.median <= 3 * calm);
-  const hot = rows.get("h2"), many = rows.get("keys-1m");
+  // In turns with the many, where there is such a row: their trials come after all others.
+  const hot = rows.get("keys-1m-one") ?? rows.get("h2"), many = rows.get("keys-1m");
   const kept = hot && many && many.of_sign_verify.median / hot.of_sign_verify.median;
   add("1,000,000 keys, uniform, beside one hot key", "≥ 60 %", kept && percent(kept), kept && kept >= 0.6);
   const rules = parts.find(({ id }) => id === "100-rules-fields-of-the-transaction")?.us;

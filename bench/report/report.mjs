@@ -48,7 +48,8 @@ function provenance({ date, settings, machine, versions, raw }) {
     `${versions.compiler}, libsecp256k1 ${raw[0].library}, OpenSSL ${versions.openssl}, nghttp2 ${versions.nghttp2}, Node.js ${versions.node}.`,
   `${settings.trials === 1 ? "1 trial" : `${settings.trials} trials`} of ${settings.seconds} s each, after a warm-up: a figure is the trials' median, with the least and the most of them in brackets. ` +
     "**Ratios come first and rates second**: the processor is shared with other machines and its speed drifts, so each trial stands between two measurements " +
-    "of the raw limit, and its ratio is taken against their mean.",
+    "of the raw limit, and its ratio is taken against their mean." +
+    (settings.rounds ? " A row's trials are minutes apart: one of each row after the other, and again, each time with a system that was just started." : ""),
   `Sealed records lie in ${settings.store ?? "SQLite"}. The load generator runs on the same cores as everything else, as do devcloud (the stand-in for AWS) and ` +
     "the gateway; on a Nitro host an enclave has cores of its own. What the generator itself takes for each signature is in the tables. " +
     "Every signature that is counted was verified after its trial: the sender that it names, over the digest of the transaction that was asked for."].join("\n\n");
