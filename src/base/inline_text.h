@@ -18,17 +18,14 @@ class InlineText {
     static_assert(N <= UINT8_MAX);
 
     constexpr InlineText() = default;
-    constexpr InlineText(std::string_view text) noexcept // NOLINT(google-explicit-constructor): it is a text
+    constexpr InlineText(std::string_view text) noexcept
         : size_(static_cast<std::uint8_t>(std::min(text.size(), N))) {
         std::copy_n(text.begin(), size_, text_.begin());
     }
-    constexpr InlineText(const char* text) noexcept
-        : InlineText(std::string_view(text)) {}                                          // NOLINT: as above
-    InlineText(const std::string& text) noexcept : InlineText(std::string_view(text)) {} // NOLINT: as above
+    constexpr InlineText(const char* text) noexcept : InlineText(std::string_view(text)) {}
+    InlineText(const std::string& text) noexcept : InlineText(std::string_view(text)) {}
 
-    constexpr operator std::string_view() const noexcept {
-        return {text_.data(), size_};
-    } // NOLINT: it is one
+    constexpr operator std::string_view() const noexcept { return {text_.data(), size_}; }
     constexpr std::string_view view() const noexcept { return *this; }
     std::string str() const { return std::string(view()); }
     constexpr bool empty() const noexcept { return size_ == 0; }

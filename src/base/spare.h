@@ -78,14 +78,14 @@ class SpareAllocator {
   public:
     using value_type = T;
     template<class Other>
-    struct rebind { // NOLINT(readability-identifier-naming): the standard's name
+    struct rebind {
         using other = SpareAllocator<Other, Most>;
     };
     static_assert(alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
 
     SpareAllocator() noexcept = default;
     template<class Other>
-    SpareAllocator(const SpareAllocator<Other, Most>&) noexcept {} // NOLINT(google-explicit-constructor): one
+    SpareAllocator(const SpareAllocator<Other, Most>&) noexcept {}
 
     T* allocate(std::size_t count) {
         return static_cast<T*>(count <= Most ? SpareBlocks<Most * sizeof(T)>::take()

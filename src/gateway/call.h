@@ -3,10 +3,9 @@
 // where its answer goes. Loop thread only.
 #pragma once
 
-#include "base/inline_text.h"
 #include "base/spare.h"
+#include "gateway/trace_context.h"
 #include "net/http.h"
-#include "wire/message.h"
 
 #include <concepts>
 #include <functional>
@@ -18,8 +17,6 @@ namespace redoubt::gateway {
 class Admission; // gateway/rate_limits.h
 struct Grant;    // gateway/clients.h
 struct Route;    // gateway/routes.h
-
-using RequestId = InlineText<wire::kMaxRequestId>; // see request_id_for()
 
 // Who asks, as the gateway has settled it.
 struct Caller {

@@ -5,6 +5,7 @@
 #include "wire/message.h"
 
 #include <algorithm>
+#include <type_traits>
 
 namespace redoubt::gateway {
 
@@ -74,7 +75,9 @@ std::string trace_parent_for(const net::HttpRequest& request) {
     return parsed ? next_trace_parent(*parsed) : std::string();
 }
 
-InlineText<64> request_id_for(const net::HttpRequest& request) {
+static_assert(std::is_same_v<RequestId, InlineText<wire::kMaxRequestId>>);
+
+RequestId request_id_for(const net::HttpRequest& request) {
     const auto given = request.header("x-request-id");
     if (request.count("x-request-id") == 1 && wire::is_request_id(given))
         return given;

@@ -13,6 +13,8 @@
 
 namespace redoubt::gateway {
 
+using RequestId = InlineText<64>; // as long as one may be between gateway and enclave (wire/message.h)
+
 struct TraceParent {
     std::string trace_id;  // 32 lower-case hexadecimal digits, not all zero
     std::string parent_id; // 16, not all zero
@@ -34,6 +36,6 @@ std::string trace_parent_for(const net::HttpRequest& request);
 
 // "x-request-id", if it stands there once and is 1 to 64 of A-Z a-z 0-9 . _ -; else 32 hexadecimal digits
 // from the kernel's generator.
-InlineText<64> request_id_for(const net::HttpRequest& request);
+RequestId request_id_for(const net::HttpRequest& request);
 
 } // namespace redoubt::gateway

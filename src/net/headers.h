@@ -24,8 +24,7 @@ class Headers {
     using const_iterator = const Header*;
 
     Headers() = default;
-    Headers(std::vector<Header> all) noexcept // NOLINT(google-explicit-constructor): it is a list of them
-        : all_(std::move(all)), size_(all_.size()) {}
+    Headers(std::vector<Header> all) noexcept : all_(std::move(all)), size_(all_.size()) {}
     Headers(std::initializer_list<Header> all) : all_(all), size_(all_.size()) {}
     Headers(const Headers& other) : all_(other.begin(), other.end()), size_(other.size_) {}
     Headers(Headers&& other) noexcept : all_(std::move(other.all_)), size_(std::exchange(other.size_, 0)) {}

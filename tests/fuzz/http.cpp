@@ -64,7 +64,7 @@ Outcome read(HttpParser::Kind kind, ByteView input, bool head_only, NextSize nex
     return out;
 }
 
-bool same_headers(const net::Headers& a, const std::vector<net::Header>& b) {
+bool same_headers(const net::Headers& a, const net::Headers& b) {
     return std::ranges::equal(a, b, [](const net::Header& x, const net::Header& y) {
         return x.name == y.name && x.value == y.value;
     });

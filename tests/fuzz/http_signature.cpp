@@ -101,7 +101,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
     if (verifies(checked->input, checked->base)) {
         auto other = checked->input;
-        other.signature.front() ^= 1;
+        other.signature_bytes.front() ^= 1;
         require(!verifies(other, checked->base) && !verifies(checked->input, checked->base + " "));
     }
     return 0;
