@@ -73,6 +73,9 @@ void EnclaveMetrics::add_to(std::vector<prometheus::MetricFamily>& families) con
               view.vaults_open ? 1 : 0);
         gauge("redoubt_enclave_outstanding", "Frames that it has not answered yet.",
               static_cast<double>(view.outstanding));
+        gauge("redoubt_enclave_crowded",
+              "1: more comes than it can do, and the rest is refused; with short queues only.",
+              view.crowded ? 1.0 : 0.0);
         if (view.receipts_through)
             gauge("redoubt_enclave_receipts_through", "Sequence of its last receipt in the log.",
                   static_cast<double>(*view.receipts_through));

@@ -113,7 +113,7 @@ void EnclavePool::closed(Member& member) {
     member.chain = {};
     member.asking_receipts = false;
     member.measured_at_us = 0;
-    member.queue = QueueBound(); // the next one may be quicker
+    member.queue = queue_bound(); // the next one may be quicker
     member.discarded.reset();
 }
 

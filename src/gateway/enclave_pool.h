@@ -97,6 +97,7 @@ class EnclavePool {
         bool connected = false, manifest_taken = false;
         bool vaults_open = false; // every vault of the store that its manifest lets it open
         std::size_t outstanding = 0;
+        bool crowded = false;                          // more comes than it can do (queue_bound.h)
         std::string tag;                               // of its start; empty: not told yet
         std::vector<std::string> vaults;               // open ones
         std::optional<std::uint64_t> receipts_through; // as the log has them
@@ -153,6 +154,7 @@ class EnclavePool {
     void vaults_done(Member& member, const Status& status);
     void watch();
     void measure();
+    QueueBound queue_bound() const noexcept;
     bool full(const Member& member) const noexcept;
     void turned_away(Member& member) const noexcept;
 

@@ -7,6 +7,12 @@
 
 namespace redoubt::gateway {
 
+// Below the number that may be under way, of which some are being signed or wait for KMS: an enclave that
+// does as many within the time of a burst would be full and never crowded, with all of them waiting.
+QueueBound EnclavePool::queue_bound() const noexcept {
+    return QueueBound(setup_.max_outstanding - setup_.max_outstanding / 8);
+}
+
 bool EnclavePool::full(const Member& member) const noexcept {
     return member.link->outstanding() >= setup_.max_outstanding ||
            (setup_.short_queues && member.link->queued() >= member.queue.limit());

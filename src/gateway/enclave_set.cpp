@@ -13,6 +13,7 @@ EnclavePool::Member& EnclavePool::add_member(const net::Endpoint& endpoint) {
     Member& kept = *member; // as long as its link, which is stopped before it goes
     member->name = endpoint.text();
     member->since = monotonic_ms();
+    member->queue = queue_bound();
     member->link = std::make_shared<EnclaveLink>(
         loop_, endpoint,
         EnclaveLink::Events{[this, &kept] { opened(kept); }, [this, &kept] { closed(kept); }}, held_keys_);

@@ -14,6 +14,7 @@ std::vector<EnclavePool::View> EnclavePool::views() const {
         view.manifest_taken = member->manifest_taken;
         view.vaults_open = member->vaults_open;
         view.outstanding = member->link->outstanding();
+        view.crowded = member->queue.crowded();
         view.tag = member->tag;
         view.vaults.assign(member->open.begin(), member->open.end());
         if (setup_.receipts != nullptr && member->chain != trust::ChainId{})

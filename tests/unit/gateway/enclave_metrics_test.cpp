@@ -144,6 +144,7 @@ TEST(EnclaveSamples, stand_in_the_metrics_with_their_enclaves_name) {
     has("redoubt_enclave_clock_step_seconds" + label + "} -0.25");
     has("redoubt_enclave_connected" + label + "} 1");
     has("redoubt_enclave_usable" + label + "} 1");
+    has("redoubt_enclave_crowded" + label + "} 0");
     has("redoubt_enclave_debug" + label + "} 0");
     has("redoubt_enclaves 1");
     has("redoubt_enclaves_usable 1");

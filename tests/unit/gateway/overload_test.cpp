@@ -57,6 +57,53 @@ TEST(Overload, more_than_a_burst_is_refused_at_once_and_the_rest_is_answered) {
     EXPECT_EQ(gateway.send("POST", "/v1/keys", "{}")->status, 200) << "it is over when it is over";
 }
 
+net::Endpoint free_endpoint() {
+    const auto any = *net::parse_endpoint("tcp:127.0.0.1:0");
+    const auto listener = *net::listen_on(any);
+    return *net::local_endpoint(any, listener);
+}
+
+bool says_crowded(const net::Endpoint& metrics) {
+    net::HttpClient client(metrics, nullptr, "");
+    net::HttpRequest request;
+    request.method = "GET";
+    request.target = "/metrics";
+    request.authority = "localhost";
+    const auto answer = client.send(request, 5'000);
+    if (!answer)
+        return false;
+    const std::string samples = text(*answer);
+    const auto at = samples.find("\nredoubt_enclave_crowded{");
+    return at != std::string::npos && samples.substr(samples.find("} ", at), 4) == "} 1\n";
+}
+
+// It does 200 in the time of a burst, and fewer may be under way there.
+TEST(Overload, an_enclave_with_all_places_taken_is_crowded_however_quick_it_is) {
+    Folder folder;
+    FakeCloud cloud;
+    FakeEnclave enclave(folder.file("e"), [](Kind kind, ByteView) -> std::optional<wire::Reply> {
+        if (kind != Kind::Request)
+            return working(kind);
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        return json_reply(200, "{}");
+    });
+    const auto metrics = free_endpoint();
+    RunningGateway gateway(folder, cloud, {folder.file("e")}, [&](gateway::Options& options) {
+        options.max_outstanding_per_enclave = 16;
+        options.short_queues = true;
+        options.metrics_listen = metrics;
+    });
+    ASSERT_TRUE(gateway.ready());
+    EXPECT_FALSE(says_crowded(metrics));
+    bool crowded = false;
+    const std::int64_t until = monotonic_ms() + 10'000;
+    while (!crowded && monotonic_ms() < until) {
+        (void)storm(gateway, 48, monotonic_ms() + 200);
+        crowded = says_crowded(metrics); // for a second at least
+    }
+    EXPECT_TRUE(crowded);
+}
+
 TEST(Overload, requests_that_wait_for_something_else_are_no_queue) {
     Folder folder;
     FakeCloud cloud;
