@@ -29,15 +29,20 @@ std::map<int, int> storm(const RunningGateway& gateway, int clients, std::int64_
     return out;
 }
 
+// Requests so long each, one after the other.
+FakeEnclave::Script taking(std::chrono::milliseconds each) {
+    return [each](Kind kind, ByteView) -> std::optional<wire::Reply> {
+        if (kind != Kind::Request)
+            return working(kind);
+        std::this_thread::sleep_for(each);
+        return json_reply(200, "{}");
+    };
+}
+
 TEST(Overload, more_than_a_burst_is_refused_at_once_and_the_rest_is_answered) {
     Folder folder;
     FakeCloud cloud;
-    FakeEnclave enclave(folder.file("e"), [](Kind kind, ByteView) -> std::optional<wire::Reply> {
-        if (kind != Kind::Request)
-            return working(kind);
-        std::this_thread::sleep_for(std::chrono::milliseconds(8)); // one after the other
-        return json_reply(200, "{}");
-    });
+    FakeEnclave enclave(folder.file("e"), taking(std::chrono::milliseconds(8)));
     RunningGateway gateway(folder, cloud, {folder.file("e")},
                            [](gateway::Options& options) { options.short_queues = true; });
     ASSERT_TRUE(gateway.ready());
@@ -81,12 +86,7 @@ bool says_crowded(const net::Endpoint& metrics) {
 TEST(Overload, an_enclave_with_all_places_taken_is_crowded_however_quick_it_is) {
     Folder folder;
     FakeCloud cloud;
-    FakeEnclave enclave(folder.file("e"), [](Kind kind, ByteView) -> std::optional<wire::Reply> {
-        if (kind != Kind::Request)
-            return working(kind);
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
-        return json_reply(200, "{}");
-    });
+    FakeEnclave enclave(folder.file("e"), taking(std::chrono::milliseconds(1)));
     const auto metrics = free_endpoint();
     RunningGateway gateway(folder, cloud, {folder.file("e")}, [&](gateway::Options& options) {
         options.max_outstanding_per_enclave = 16;
