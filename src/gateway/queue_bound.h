@@ -6,9 +6,8 @@
 // comes than the enclave can do, each request that is let in should be answered about as soon as ever, since
 // a long queue then helps nobody: it is always full, and everybody waits for its whole length. What tells
 // them apart is that a burst ends. So there are two bounds, and an enclave is in one of two states:
-//   calm     as many wait as are answered within kLongUs, at least kBurst, and never more than its owner
-//   says.
-//            Beyond, the enclave is crowded.
+//   calm     as many wait as are answered within kLongUs, at least kBurst, and never more
+//            than its owner says. Beyond, the enclave is crowded.
 //   crowded  kFew: enough that it is never idle, and not many more than wait now and then anyway. (Where
 //            clients who know nothing of each other ask for 70 % of what can be done, and all requests take
 //            the enclave as long, one in a hundred is answered after 7.6 times as long as that: an M/D/1
