@@ -5,7 +5,7 @@ import fs from "node:fs";
 import { request } from "../../tests/e2e/lib.mjs";
 import { keysFor } from "./keys.mjs";
 import { payee } from "./measure.mjs";
-import { round, spread } from "./statistics.mjs";
+import { spread } from "./statistics.mjs";
 import { start } from "./system.mjs";
 
 const body = JSON.stringify({ transaction: { type: "0x2", chainId: 1, nonce: 1, gas: 21_000, maxFeePerGas: 2, maxPriorityFeePerGas: 1, to: payee, value: "1" } });
@@ -28,7 +28,7 @@ export async function coldStart(folder, options, say) {
   await firstSignature(folder, options, say); // makes the folder and the key where there are none
   const times = [];
   for (let i = 0; i < options.trials; ++i) times.push(await firstSignature(folder, options, say));
-  const found = spread(times.map((ms) => ms / 1000));
-  say(`cold start to the first signature: ${found.median.toFixed(2)} s`);
-  return { seconds: Object.fromEntries(Object.entries(found).map(([name, value]) => [name, round(value, 3)])) };
+  const seconds = spread(times.map((ms) => ms / 1000), 3);
+  say(`cold start to the first signature: ${seconds.median.toFixed(2)} s`);
+  return { seconds };
 }

@@ -8,7 +8,7 @@ import { load } from "./client.mjs";
 import { keysFor } from "./keys.mjs";
 import { besideMs, both, rawCurve, rawP256Verify } from "./raw.mjs";
 import { memoryOf } from "./system.mjs";
-import { merged, round, spread } from "./statistics.mjs";
+import { merged, spread } from "./statistics.mjs";
 
 export const payee = "0x2c7536e3605d9c16a7a3d7b1898e529396a65c23"; // whom the load generator's transactions pay
 
@@ -58,7 +58,7 @@ async function enclaveKey(ready) {
   return JSON.parse(body).spki_sha256.replace(/^0x/, "");
 }
 
-// The names under which a row's figures stand in the results, each with the trials' median, least and most.
+// The names under which a row's figures stand in the results, each a spread over the trials.
 function summary(row, trials) {
   const of = (value) => spread(trials.map(value));
   const figures = { latency_p50_us: of(({ line }) => line.latency_us?.p50), latency_p99_us: of(({ line }) => line.latency_us?.p99),
@@ -98,8 +98,6 @@ export async function measure(row, system, options, folder, number, say) {
 export function resultOf(row, trials) {
   const statuses = {};
   for (const { line } of trials) for (const [status, count] of Object.entries(line.statuses ?? {})) statuses[status] = (statuses[status] ?? 0) + count;
-  const figures = summary(row, trials);
-  for (const figure of Object.values(figures)) if (figure) for (const name of ["median", "min", "max"]) figure[name] = round(figure[name]);
   const verified = trials.reduce((sum, each) => sum + each.verified, 0);
-  return { ...row, figures, statuses, verified, memory: trials.at(-1).memory, histogram: merged(trials.map(({ line }) => line.histogram ?? [])) };
+  return { ...row, figures: summary(row, trials), statuses, verified, memory: trials.at(-1).memory, histogram: merged(trials.map(({ line }) => line.histogram ?? [])) };
 }

@@ -8,7 +8,7 @@ import { run } from "../../tests/e2e/lib.mjs";
 import { anvilRates } from "./anvil.mjs";
 import { besideMs, rawCurve } from "./raw.mjs";
 import { referenceDesign } from "./reference_design.mjs";
-import { round, spread } from "./statistics.mjs";
+import { spread } from "./statistics.mjs";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 
@@ -28,11 +28,7 @@ class Beside {
 }
 
 function figures(trials) {
-  const of = (name) => {
-    const found = spread(trials.map((trial) => trial[name]));
-    for (const part of ["median", "min", "max"]) found[part] = round(found[part]);
-    return found;
-  };
+  const of = (name) => spread(trials.map((trial) => trial[name]));
   return { per_s: of("per_s"), raw_sign: of("raw_sign"), of_sign: of("of_sign") };
 }
 

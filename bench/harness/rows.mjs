@@ -16,6 +16,7 @@ const twice = (id, title, changes) => [row(id, title, { ...changes, system: { ..
 
 export const rows = [
   ...twice("h2", "HTTP/2, 4 connections × 100 streams", { group: "front" }),
+  ...twice("session", "HMAC session", { group: "principals", principal: "session" }), // right after what it is compared with
   ...twice("h1-64", "HTTP/1.1, 64 connections", { group: "front", ...http1, connections: 64 }),
   ...twice("batch", "JSON-RPC, batches of 100, HTTP/1.1, 4 connections", { group: "front", ...http1, connections: 4, operation: "rpc-batch", batch: 100 }),
   ...twice("tls-enclave", "TLS inside the enclave, HTTP/1.1, 64 connections", { group: "front", ...http1, connections: 64, principal: "anyone", system: { tls: true } }),
@@ -32,7 +33,6 @@ export const rows = [
   row("rpc-64", "JSON-RPC, single calls, HTTP/1.1, 64 connections", { group: "connections", ...http1, connections: 64, operation: "rpc" }),
   row("rpc-h2", "JSON-RPC, single calls, HTTP/2, 4 × 100", { group: "connections", operation: "rpc" }),
 
-  ...twice("session", "HMAC session", { group: "principals", principal: "session" }),
   ...twice("p256", "P-256 signature on each request", { group: "principals", principal: "p256" }),
   ...twice("ed25519", "Ed25519 signature on each request", { group: "principals", principal: "ed25519" }),
 

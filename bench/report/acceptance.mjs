@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What was promised beside what was measured: [{ what, wanted, measured, met }], `met` true, false, or null where it was not measured.
+import { beside } from "../harness/statistics.mjs";
+
 const percent = (value) => `${(100 * value).toFixed(1)} %`;
 const spreadOf = (show, { median, min, max }) => (min === max ? show(median) : `${show(median)} (${show(min)}–${show(max)})`);
 const us = (value) => `${Math.round(value)} µs`, times = (value) => `${value >= 100 ? Math.round(value).toLocaleString("en-US") : value.toFixed(1)}×`;
@@ -28,13 +30,13 @@ export function acceptance({ rows: list, peers, parts, machine }) {
     const figure = rows.get(id)?.[name];
     add(what, `≥ ${Math.round(least * 100)} %`, figure && spreadOf(percent, figure), figure && figure.median >= least);
   };
+  const compared = (id, other, name) => (rows.has(id) && rows.has(other) ? beside(rows.get(id)[name], rows.get(other)[name]) : undefined);
   ratio("HTTP/2, `host`, 10 rules, receipts, verification before release off, of raw sign", "h2-unverified", "of_sign", 0.55);
   ratio("the same, of what libsecp256k1 signs with its own nonce function", "h2-unverified", "of_sign_stock_nonce", 0.55);
   ratio("the same with verification on, of raw sign + verify", "h2", "of_sign_verify", 0.65);
   for (const [suffix, how, name] of [["", "on", "of_sign_verify"], ["-unverified", "off", "of_sign"]]) {
-    const host = rows.get(`h2${suffix}`)?.[name], session = rows.get(`session${suffix}`)?.[name];
-    const share = host && session && session.median / host.median;
-    add(`HMAC sessions beside \`host\`, verification ${how}`, "≥ 95 %", share && percent(share), share && share >= 0.95);
+    const share = compared(`session${suffix}`, `h2${suffix}`, name);
+    add(`HMAC sessions beside \`host\`, verification ${how}`, "≥ 95 %", share && spreadOf(percent, share), share && share.median >= 0.95);
   }
   ratio("P-256 signatures, verification off, of raw sign + raw P-256 verify", "p256-unverified", "of_sign_and_client_verify", 0.65);
   for (const [id, what, least] of [["h1-64", "HTTP/1.1, 64 connections", 0.4], ["batch", "JSON-RPC in batches of 100", 0.55], ["tls-enclave", "TLS inside the enclave", 0.4]]) {
@@ -54,23 +56,21 @@ export function acceptance({ rows: list, peers, parts, machine }) {
     const figure = rows.get(id)?.latency_p99_us;
     add(`p99 at 70 % load, ${what}`, "≤ 5 ms", figure && spreadOf(us, figure), figure && figure.median <= 5_000);
   }
-  const over = rows.get("overload"), calm = rows.get("load-70")?.latency_p99_us.median;
+  const over = rows.get("overload"), later = compared("overload", "load-70", "latency_p99_us");
   add("twice what 4 × 32 in flight come to: the rest is refused, and what is accepted is answered about as soon as at 70 %", "503s, p99 ≤ 3 times that at 70 %",
-    over && calm && `${percent(over.refused.median)} refused, p99 ${(over.latency_p99_us.median / calm).toFixed(1)} times`,
-    over && calm && over.refused.median > 0.1 && over.latency_p99_us.median <= 3 * calm);
+    later && `${percent(over.refused.median)} refused, p99 ${spreadOf(times, later)}`, later && over.refused.median > 0.1 && later.median <= 3);
   // In turns with the many, where there is such a row: their trials come after all others.
-  const hot = rows.get("keys-1m-one") ?? rows.get("h2"), many = rows.get("keys-1m");
-  const kept = hot && many && many.of_sign_verify.median / hot.of_sign_verify.median;
-  add("1,000,000 keys, uniform, beside one hot key", "≥ 60 %", kept && percent(kept), kept && kept >= 0.6);
+  const kept = compared("keys-1m", rows.has("keys-1m-one") ? "keys-1m-one" : "h2", "of_sign_verify");
+  add("1,000,000 keys, uniform, beside one hot key", "≥ 60 %", kept && spreadOf(percent, kept), kept && kept.median >= 0.6);
   const rules = parts.find(({ id }) => id === "100-rules-fields-of-the-transaction")?.us;
   add("100 rules, in the enclave", "< 10 µs", rules && `${rules.toFixed(1)} µs`, rules && rules < 10);
   const all = [[factors({ rows: list, peers }), "verification on"], [factors({ rows: list, peers }, false), "off"]];
-  const beside = (what, least, name) => {
+  const fasterThan = (what, least, name) => {
     for (const [faster, how] of all) add(`${what}; ${how}`, `≥ ${least.toLocaleString("en-US")}×`, faster[name] && times(faster[name]), faster[name] && faster[name] >= least);
   };
-  beside("anvil's eth_signTransaction, single requests (no TLS, authentication or policy there)", 3, "anvil");
-  beside("the same, batches of 100", 3, "anvil_batch");
-  for (const library of ["ethers", "viem"]) beside(`${library}'s local signer, core for core`, 12, library);
-  beside("the AWS sample's design, re-enacted", 1_000, "reference_design");
+  fasterThan("anvil's eth_signTransaction, single requests (no TLS, authentication or policy there)", 3, "anvil");
+  fasterThan("the same, batches of 100", 3, "anvil_batch");
+  for (const library of ["ethers", "viem"]) fasterThan(`${library}'s local signer, core for core`, 12, library);
+  fasterThan("the AWS sample's design, re-enacted", 1_000, "reference_design");
   return lines;
 }

@@ -140,10 +140,13 @@ export function filesOf(results) {
   return { "README.md": readme(results).trimEnd() + "\n", ...plots(results) };
 }
 
+// A list of numbers on one line.
+const json = (value) => JSON.stringify(value, null, 1).replace(/\[[-+.\deE,\s]+\]/g, (list) => list.replace(/\s+/g, "").replaceAll(",", ", "));
+
 export function writeReport(results, folder) {
   fs.mkdirSync(folder, { recursive: true });
   Object.assign(results, { factors: factors(results), acceptance: acceptance(results) });
-  fs.writeFileSync(path.join(folder, "results.json"), `${JSON.stringify(results, null, 1)}\n`);
+  fs.writeFileSync(path.join(folder, "results.json"), `${json(results)}\n`);
   for (const name of fs.readdirSync(folder)) if (name.endsWith(".svg")) fs.rmSync(path.join(folder, name));
   for (const [name, text] of Object.entries(filesOf(results))) fs.writeFileSync(path.join(folder, name), text);
 }
