@@ -14,9 +14,8 @@ export function spread(values, digits = 4) {
 
 // A row's figure beside another row's, round by round, so that what changed from one round to the next is in both.
 export function beside(figure, other) {
-  const [these, those] = [figure, other].map(({ each, median }) => each ?? [median]); // results of before have the median alone
-  if (these.length !== those.length) throw new Error(`${these.length} trials are not compared with ${those.length}`);
-  return spread(these.map((value, i) => value / those[i]));
+  if (figure.trials !== other.trials) throw new Error(`${figure.trials} trials are not compared with ${other.trials}`);
+  return spread(figure.each.map((value, i) => value / other.each[i]));
 }
 
 // [[upper_us, count], …] of several trials as one.
