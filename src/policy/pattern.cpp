@@ -85,8 +85,9 @@ class Elements {
             }
             if (first > last)
                 return invalid("a pattern's range goes from the lower to the higher character");
-            for (int byte = first; byte <= last; ++byte)
-                listed[static_cast<std::size_t>(byte)] = true;
+            for (auto byte = static_cast<std::uint8_t>(first); byte <= static_cast<std::uint8_t>(last);
+                 ++byte)
+                listed[byte] = true;
             any = true;
         }
         ++at_;
