@@ -6,6 +6,7 @@
 #include "net/http_client.h"
 #include "net/http_server.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -191,15 +192,19 @@ class RawClient {
     // Whether bytes, the end or a failure came within so long. (Session tickets, which TLS keeps to itself,
     // do not count.)
     bool something_came(int within_ms) {
-        pollfd item{stream_->fd(), POLLIN, 0};
-        if (poll(&item, 1, within_ms) != 1)
-            return false;
-        std::array<std::uint8_t, 16'384> buffer;
-        std::size_t n = 0;
-        const Io io = stream_->read(buffer, n);
-        if (io == Io::Done)
-            received_ += as_text(ByteView(buffer).first(n));
-        return io != Io::WantRead;
+        const auto deadline = monotonic_ms() + within_ms;
+        for (;;) {
+            pollfd item{stream_->fd(), POLLIN, 0};
+            if (poll(&item, 1, static_cast<int>(std::max<std::int64_t>(deadline - monotonic_ms(), 0))) != 1)
+                return false;
+            std::array<std::uint8_t, 16'384> buffer;
+            std::size_t n = 0;
+            const Io io = stream_->read(buffer, n);
+            if (io == Io::Done)
+                received_ += as_text(ByteView(buffer).first(n));
+            if (io != Io::WantRead) // else what came was TLS's own, such as a session's ticket after the handshake
+                return true;
+        }
     }
     // The next answer, whole.
     HttpResponse answer(bool head = false) {
