@@ -41,18 +41,21 @@ function section(title, text) {
   return text.trim() === "" ? "" : `## ${title}\n${text.trim()}\n\n`;
 }
 
-function provenance({ date, settings, machine, versions, raw }) {
+function provenance({ date, settings, machine, versions, raw, rows }) {
   const { processor } = machine;
-  return [`Made by \`make bench\` on ${date} at commit \`${versions.commit?.slice(0, 12)}\`${versions.changed_since_commit ? " with changes that were not committed" : ""}: ` +
+  const options = [`--trials ${settings.trials} --seconds ${settings.seconds}`, ...(rows.some(({ id }) => id === "keys-1m") ? ["--keys-1m"] : [])].join(" ");
+  return [`Made by \`make bench BENCH="${options}"\` on ${date} at commit \`${versions.commit?.slice(0, 12)}\`${versions.changed_since_commit ? " with changes that were not committed" : ""}: ` +
     `${processor.cores} ${processor.virtual ? "virtual " : ""}cores of ${processor.model} (${processor.flags.join(", ")}), ${machine.memory_gib} GiB, ${machine.system}, Linux ${machine.kernel}; ` +
     `${versions.compiler}, libsecp256k1 ${raw[0].library}, OpenSSL ${versions.openssl}, nghttp2 ${versions.nghttp2}, Node.js ${versions.node}.`,
   `${settings.trials === 1 ? "1 trial" : `${settings.trials} trials`} of ${settings.seconds} s each, after a warm-up: a figure is the trials' median, with the least and the most of them in brackets. ` +
     "**Ratios come first and rates second**: the processor is shared with other machines and its speed drifts, so each trial stands between two measurements " +
     "of the raw limit, and its ratio is taken against their mean." +
-    (settings.rounds ? " A row's trials are minutes apart: one of each row after the other, and again, each time with a system that was just started." : ""),
+    (settings.rounds ? " A row's trials are minutes apart: one of each row after the other, and again. A round starts one system for all rows that have the same settings, " +
+      "and these come on it in the order of the tables; so a process's memory has in it what earlier rows left." : "") +
+    " Peers are measured after all rows.",
   `Sealed records lie in ${settings.store ?? "SQLite"}. The load generator runs on the same cores as everything else, as do devcloud (the stand-in for AWS) and ` +
     "the gateway; on a Nitro host an enclave has cores of its own. What the generator itself takes for each signature is in the tables. " +
-    "Every signature that is counted was verified after its trial: the sender that it names, over the digest of the transaction that was asked for."].join("\n\n");
+    "Every signature of Redoubt's that is counted was verified after its trial: the sender that it names, over the digest of the transaction that was asked for."].join("\n\n");
 }
 
 // What no service on this machine can do anything about.
@@ -125,7 +128,8 @@ export function readme(results) {
     section("Latency", image(made, "latency.svg", "Latency over HTTPS") + "\n" + measured(["constant"], (found) => `${constantTable(found)}\n\nRequests are due at random times of a constant mean rate, ` +
       "whatever became of those before, and a request's time runs from when it was due. Over HTTP/2 the rate is a share of what a closed loop with 4 × 32 requests in flight came to just before.")) +
     section("Who asks", measured(["principals"], rowsTable)) +
-    section("Rules and receipts", image(made, "rules.svg", "Cost against the number of rules") + "\n" + measured(["rules"], rowsTable)) +
+    section("Rules and receipts", image(made, "rules.svg", "Cost against the number of rules") + "\n" + measured(["rules"], rowsTable) +
+      (rows.some(({ id }) => id === "no-receipts") ? "\n\nThe row without a log of receipts goes through a second gateway, beside the first one: what the log costs is less than its spread." : "")) +
     section("Parts of a request", `Each alone, on one core (\`policy_bench\`, \`request_signature_bench\`, \`receipt_bench\`):\n\n${table(["", "µs"], results.parts.map(({ name, us }) => [name, String(us)]))}`) +
     section("Keys", image(made, "keys.svg", "Cost against the number of keys") + "\n" + measured(["keys"], rowsTable) + creation(results)) +
     section("Enclaves", measured(["enclaves"], rowsTable)) +
@@ -141,7 +145,7 @@ export function filesOf(results) {
 }
 
 // A list of numbers on one line.
-const json = (value) => JSON.stringify(value, null, 1).replace(/\[[-+.\deE,\s]+\]/g, (list) => list.replace(/\s+/g, "").replaceAll(",", ", "));
+const json = (value) => JSON.stringify(value, null, 1).replace(/\[(?:[-+.\deE,\s]|null)+\]/g, (list) => list.replace(/\s+/g, "").replaceAll(",", ", "));
 
 export function writeReport(results, folder) {
   fs.mkdirSync(folder, { recursive: true });
