@@ -138,7 +138,9 @@ TEST(EnclaveSet, an_enclave_without_a_successor_retires_at_once) {
 }
 
 TEST(EnclaveSet, one_that_leaves_ends_what_it_has_under_way_and_is_let_go_after_that) {
-    PoolRun run({"a"});
+    auto setup = PoolRun::quick();
+    setup.grace_ms = 100;
+    PoolRun run({"a"}, setup);
     std::atomic<bool> hold{true};
     FakeEnclave a(run.folder.file("a"), [&](Kind kind, ByteView payload) {
         while (kind == Kind::Request && hold)
@@ -154,7 +156,7 @@ TEST(EnclaveSet, one_that_leaves_ends_what_it_has_under_way_and_is_let_go_after_
         [&](const Result<wire::Reply>& reply) { status = reply ? reply->status : 0; });
     ASSERT_TRUE(run.pool->set_endpoints(run.endpoints({"b"})));
     ASSERT_TRUE(run.until([&] { return run.picked() == "b" && run.pool->counts().total == 1; }));
-    run.run(500); // beyond the grace, and within the time in which a silent enclave is given up
+    run.run(300); // a look beyond the grace, and well within the time in which a silent enclave is given up
     EXPECT_TRUE(link->open());
     hold = false;
     EXPECT_TRUE(run.until([&] { return status.has_value(); }));

@@ -48,8 +48,18 @@ class SupervisorTest : public testing::Test {
                     }};
     }
 
+    // What a child's script says when its traps are set, and what is done then: a program that was only just
+    // started does not have them, and how long that takes is the machine's affair.
+    std::string when_ready() const { return ": >" + folder.file("ready") + "; "; }
+    void once_ready(std::function<void()> then) {
+        if (access(folder.file("ready").c_str(), F_OK) == 0)
+            return then();
+        loop.after(5, [this, then = std::move(then)] { once_ready(then); });
+    }
+
     static bool gone(pid_t pid) { return kill(pid, 0) == -1 && errno == ESRCH; }
 
+    const Folder folder;
     net::EventLoop loop;
     std::vector<std::pair<std::string, pid_t>> started;
     std::vector<Exit> exits;
@@ -57,7 +67,6 @@ class SupervisorTest : public testing::Test {
 };
 
 TEST_F(SupervisorTest, shortens_the_log_of_a_child_that_writes_much) {
-    const Folder folder;
     const std::string file = folder.file("log");
     Supervisor supervisor(loop, {.log_limit = 4096, .log_look_ms = 10}, recording());
     auto options = shell("while :; do echo something to be read later; done");
@@ -135,10 +144,11 @@ TEST_F(SupervisorTest, forgets_the_failures_of_a_child_that_lived_long_enough) {
 TEST_F(SupervisorTest, stops_the_highest_stage_first_and_waits_for_it) {
     Supervisor supervisor(loop, {}, recording());
     ASSERT_TRUE(supervisor.add({"below", shell("exec sleep 1000"), 0}));
-    ASSERT_TRUE(
-        supervisor.add({"front", shell("trap 'sleep 0.2; exit 0' TERM; while :; do sleep 0.01; done"), 2}));
+    ASSERT_TRUE(supervisor.add(
+        {"front", shell("trap 'sleep 0.2; exit 0' TERM; " + when_ready() + "while :; do sleep 0.01; done"),
+         2}));
     ASSERT_TRUE(supervisor.add({"middle", shell("exec sleep 1000"), 1}));
-    loop.after(100, [&] { supervisor.stop([&] { loop.stop(); }); });
+    once_ready([&] { supervisor.stop([&] { loop.stop(); }); });
     loop.run();
     ASSERT_EQ(exits.size(), 3u);
     EXPECT_EQ(exits[0].name, "front");
@@ -151,9 +161,10 @@ TEST_F(SupervisorTest, kills_a_child_that_does_not_stop_in_time) {
     SupervisorOptions options;
     options.stop_limit_ms = 150;
     Supervisor supervisor(loop, options, recording());
-    ASSERT_TRUE(supervisor.add({"stubborn", shell("trap '' TERM; while :; do sleep 0.05; done"), 0}));
+    ASSERT_TRUE(supervisor.add(
+        {"stubborn", shell("trap '' TERM; " + when_ready() + "while :; do sleep 0.05; done"), 0}));
     std::int64_t begin = 0;
-    loop.after(100, [&] {
+    once_ready([&] {
         begin = monotonic_ms();
         supervisor.stop([&] { loop.stop(); });
     });

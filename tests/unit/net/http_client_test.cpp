@@ -255,16 +255,19 @@ TEST(HttpClient, does_not_reuse_a_connection_that_carried_more_than_the_answer) 
 }
 
 TEST(HttpClient, does_not_take_bytes_that_came_unasked_for_the_next_answer) {
-    ScriptedServer server({[](int fd) {
+    std::promise<void> said;
+    ScriptedServer server({[&said](int fd) {
                                answer_once(fd, kOk);
                                usleep(20'000);
                                say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged");
+                               said.set_value();
                                (void)receive_head(fd);
                            },
                            [](int fd) { answer_once(fd, kOk); }});
     HttpClient client(server.endpoint(), nullptr, "");
     EXPECT_EQ(body_of(client.send(request_for("/"), kPatienceMs).value()), "ok");
-    usleep(100'000);
+    said.get_future().wait();
+    usleep(50'000); // through the loopback
     EXPECT_EQ(body_of(client.send(request_for("/"), kPatienceMs).value()), "ok");
 }
 

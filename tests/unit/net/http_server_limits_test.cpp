@@ -52,7 +52,7 @@ TEST_P(HttpServerLimits, a_request_that_drips_in_is_answered_with_408_in_time) {
 
 TEST_P(HttpServerLimits, the_time_for_a_request_does_not_run_while_its_client_waits_for_us) {
     std::optional<HttpServer::Responder> first;
-    RunningServer server(tls(), {.request_timeout_ms = 100},
+    RunningServer server(tls(), {.request_timeout_ms = 1'000},
                          [&](HttpRequest request, HttpServer::Responder respond) {
                              if (request.path == "/first")
                                  first.emplace(std::move(respond));
@@ -62,7 +62,7 @@ TEST_P(HttpServerLimits, the_time_for_a_request_does_not_run_while_its_client_wa
     RawClient client(server.endpoint(), tls());
     ASSERT_TRUE(client.send(
         get("/first") + "PUT / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"));
-    usleep(400'000);
+    usleep(1'500'000);
     server.on_loop([&] {
         ASSERT_TRUE(first);
         (*first)(HttpResponse::text(200, "first"));
@@ -95,11 +95,11 @@ TEST_P(HttpServerLimits, slow_clients_delay_nobody) {
 }
 
 TEST_P(HttpServerLimits, an_idle_connection_is_closed_in_time_and_a_busy_one_is_not) {
-    RunningServer server(tls(), {.request_timeout_ms = 100, .idle_timeout_ms = 200}, ok);
+    RunningServer server(tls(), {.request_timeout_ms = 100, .idle_timeout_ms = 1'000}, ok);
     RawClient idle(server.endpoint(), tls());
     RawClient busy(server.endpoint(), tls());
     const auto start = monotonic_ms();
-    while (monotonic_ms() - start < 500) {
+    while (monotonic_ms() - start < 2'500) {
         ASSERT_TRUE(busy.send(get("/")));
         ASSERT_EQ(busy.answer().status, 200);
         usleep(50'000);
@@ -113,11 +113,14 @@ TEST_P(HttpServerLimits, a_request_in_work_is_not_cut_off_by_any_time_limit) {
     std::optional<HttpServer::Responder> waiting;
     RunningServer server(
         tls(),
-        {.handshake_timeout_ms = 50, .request_timeout_ms = 50, .idle_timeout_ms = 50, .write_timeout_ms = 50},
+        {.handshake_timeout_ms = 500,
+         .request_timeout_ms = 500,
+         .idle_timeout_ms = 500,
+         .write_timeout_ms = 500},
         [&](HttpRequest, HttpServer::Responder respond) { waiting.emplace(std::move(respond)); });
     RawClient client(server.endpoint(), tls());
     ASSERT_TRUE(client.send(get("/")));
-    usleep(400'000);
+    usleep(1'500'000);
     server.on_loop([&] {
         ASSERT_TRUE(waiting);
         (*waiting)(HttpResponse::text(200, "worth the wait"));
@@ -127,9 +130,9 @@ TEST_P(HttpServerLimits, a_request_in_work_is_not_cut_off_by_any_time_limit) {
 
 TEST(HttpServerTlsLimits, a_handshake_that_does_not_come_ends_in_time) {
     RunningServer server(true, {.handshake_timeout_ms = 150}, ok);
+    const auto start = monotonic_ms();
     RawClient silent(server.endpoint(), false);
     RawClient dripping(server.endpoint(), false);
-    const auto start = monotonic_ms();
     // The beginning of a ClientHello, then nothing.
     ASSERT_TRUE(dripping.send(std::string("\x16\x03\x01\x02\x00\x01\x00\x01", 8)));
     (void)silent.rest();
@@ -175,7 +178,7 @@ TEST_P(HttpServerLimits, a_client_that_does_not_read_is_not_read_from_and_is_clo
 TEST_P(HttpServerLimits, a_slow_reader_who_goes_on_reading_gets_everything) {
     const std::string large(6'000'000, 'x');
     RunningServer server(
-        tls(), {.write_timeout_ms = 200},
+        tls(), {.write_timeout_ms = 1'000},
         [&](HttpRequest, const HttpServer::Responder& respond) { respond(HttpResponse::text(200, large)); });
     RawClient client(server.endpoint(), tls(), 65'536);
     ASSERT_TRUE(client.send(get("/")));
@@ -190,15 +193,15 @@ TEST_P(HttpServerLimits, a_slow_reader_who_goes_on_reading_gets_everything) {
         ASSERT_NE(io, Io::Failed) << client.stream().failure();
         if (io == Io::Done) {
             ASSERT_TRUE(parser.feed(ByteView(buffer).first(n)));
-            if (++reads % 40 == 0)
-                usleep(50'000);
+            if (++reads % 10 == 0)
+                usleep(60'000);
         } else {
             pollfd item{client.stream().fd(), POLLIN, 0};
             poll(&item, 1, 1'000);
         }
     }
     EXPECT_TRUE(parser.done());
-    EXPECT_GT(monotonic_ms() - start, 400); // several write timeouts
+    EXPECT_GT(monotonic_ms() - start, 2'000); // two write timeouts at least
 }
 
 TEST_P(HttpServerLimits, serves_a_thousand_connections) {
