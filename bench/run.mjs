@@ -79,13 +79,14 @@ async function allocations() {
 }
 
 // One trial of each row after the other, and again: the machine's speed drifts over minutes, and so each row has its share of all.
-async function measureRounds(wanted, folder) {
+// `alternating`: every other round from the last row to the first, so that of rows on one system none is always on the fresh one.
+async function measureRounds(wanted, folder, alternating) {
   const trials = new Map(wanted.map(({ id }) => [id, []])), failed = new Map();
   for (let round = 1; round <= options.trials; ++round)
     for (const group of bySystem(wanted.filter(({ id }) => !failed.has(id)))) {
       const system = await start(folder, { ...group[0].system, store: asked.store });
       try {
-        for (const row of group)
+        for (const row of alternating && round % 2 === 0 ? group.toReversed() : group)
           try {
             trials.get(row.id).push(await measure(row, system, options, folder, round, say));
             say(`${round}/${options.trials} ${row.id}: ${told(resultOf(row, trials.get(row.id).slice(-1)))}`);
@@ -103,7 +104,7 @@ async function measureRounds(wanted, folder) {
 // Rows of so many keys that the disk is busy with them for minutes come after all others.
 async function measureAll(wanted, folder) {
   const last = wanted.filter(({ id }) => optional.has(id)), others = wanted.filter(({ id }) => !optional.has(id));
-  const results = [...(others.length > 0 ? await measureRounds(others, folder) : []), ...(last.length > 0 ? await measureRounds(last, folder) : [])];
+  const results = [...(others.length > 0 ? await measureRounds(others, folder, true) : []), ...(last.length > 0 ? await measureRounds(last, folder, false) : [])];
   for (const result of results) if (!result.failed) say(`${result.id}: ${told(result)}`);
   return wanted.map(({ id }) => results.find((result) => result.id === id));
 }
@@ -118,7 +119,7 @@ async function main() {
   // Also where a signal ends this program; what was started is told to end before (harness/running.mjs).
   if (!asked.data) process.on("exit", () => fs.rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }));
   const out = path.resolve(asked.out ?? path.join(root, "docs/performance"));
-  const results = { redoubt_bench: 1, date: new Date().toISOString().slice(0, 10), settings: { ...options, rounds: true }, machine: machine(), versions: versions() };
+  const results = { redoubt_bench: 1, date: new Date().toISOString().slice(0, 10), settings: { ...options, rounds: true, alternating: true }, machine: machine(), versions: versions() };
   const raw = [await rawCurve(aloneMs(options))];
   say(`raw libsecp256k1 ${raw[0].library} on ${raw[0].threads} cores: ${Math.round(raw[0].sign)} sign/s, ${Math.round(raw[0].sign_verify)} sign+verify/s`);
   const stops = [await machineStops(stopsMs(options))];

@@ -51,7 +51,7 @@ function provenance({ date, settings, machine, versions, raw, rows }) {
     "**Ratios come first and rates second**: the processor is shared with other machines and its speed drifts, so each trial stands between two measurements " +
     "of the raw limit, and its ratio is taken against their mean." +
     (settings.rounds ? " A row's trials are minutes apart: one of each row after the other, and again. A round starts one system for all rows that have the same settings, " +
-      "and these come on it in the order of the tables; so a process's memory has in it what earlier rows left." : "") +
+      `and these come on it in the order of the tables${settings.alternating ? ", in every other round from the last to the first (but the rows with a million keys)" : ""}; so a process's memory has in it what earlier rows left.` : "") +
     " Peers are measured after all rows.",
   `Sealed records lie in ${settings.store ?? "SQLite"}. The load generator runs on the same cores as everything else, as do devcloud (the stand-in for AWS) and ` +
     "the gateway; on a Nitro host an enclave has cores of its own. What the generator itself takes for each signature is in the tables. " +
