@@ -119,7 +119,7 @@ async function main() {
   // Also where a signal ends this program; what was started is told to end before (harness/running.mjs).
   if (!asked.data) process.on("exit", () => fs.rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }));
   const out = path.resolve(asked.out ?? path.join(root, "docs/performance"));
-  const results = { redoubt_bench: 1, date: new Date().toISOString().slice(0, 10), settings: { ...options, rounds: true, alternating: true }, machine: machine(), versions: versions() };
+  const results = { redoubt_bench: 1, date: new Date().toISOString().slice(0, 10), settings: { ...options, rows: asked.rows, rounds: true, alternating: true }, machine: machine(), versions: versions() };
   const raw = [await rawCurve(aloneMs(options))];
   say(`raw libsecp256k1 ${raw[0].library} on ${raw[0].threads} cores: ${Math.round(raw[0].sign)} sign/s, ${Math.round(raw[0].sign_verify)} sign+verify/s`);
   const stops = [await machineStops(stopsMs(options))];

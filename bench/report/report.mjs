@@ -41,9 +41,10 @@ function section(title, text) {
   return text.trim() === "" ? "" : `## ${title}\n${text.trim()}\n\n`;
 }
 
-function provenance({ date, settings, machine, versions, raw, rows }) {
+function provenance({ date, settings, machine, versions, raw, rows, peers }) {
   const { processor } = machine;
-  const options = [`--trials ${settings.trials} --seconds ${settings.seconds}`, ...(rows.some(({ id }) => id === "keys-1m") ? ["--keys-1m"] : [])].join(" ");
+  const options = [`--trials ${settings.trials} --seconds ${settings.seconds}`, ...(settings.rows ? [`--rows ${settings.rows}`] : rows.some(({ id }) => id === "keys-1m") ? ["--keys-1m"] : []),
+    ...(peers ? [] : ["--no-peers"]), ...(settings.quick ? ["--quick"] : [])].join(" ");
   return [`Made by \`make bench BENCH="${options}"\` on ${date} at commit \`${versions.commit?.slice(0, 12)}\`${versions.changed_since_commit ? " with changes that were not committed" : ""}: ` +
     `${processor.cores} ${processor.virtual ? "virtual " : ""}cores of ${processor.model} (${processor.flags.join(", ")}), ${machine.memory_gib} GiB, ${machine.system}, Linux ${machine.kernel}; ` +
     `${versions.compiler}, libsecp256k1 ${raw[0].library}, OpenSSL ${versions.openssl}, nghttp2 ${versions.nghttp2}, Node.js ${versions.node}.`,
@@ -52,7 +53,7 @@ function provenance({ date, settings, machine, versions, raw, rows }) {
     "of the raw limit, and its ratio is taken against their mean." +
     (settings.rounds ? " A row's trials are minutes apart: one of each row after the other, and again. A round starts one system for all rows that have the same settings, " +
       `and these come on it in the order of the tables${settings.alternating ? ", in every other round from the last to the first (but the rows with a million keys)" : ""}; so a process's memory has in it what earlier rows left.` : "") +
-    " Peers are measured after all rows.",
+    (peers ? " Peers are measured after all rows." : ""),
   `Sealed records lie in ${settings.store ?? "SQLite"}. The load generator runs on the same cores as everything else, as do devcloud (the stand-in for AWS) and ` +
     "the gateway; on a Nitro host an enclave has cores of its own. What the generator itself takes for each signature is in the tables. " +
     "Every signature of Redoubt's that is counted was verified after its trial: the sender that it names, over the digest of the transaction that was asked for."].join("\n\n");
@@ -129,7 +130,7 @@ export function readme(results) {
       "whatever became of those before, and a request's time runs from when it was due. Over HTTP/2 the rate is a share of what a closed loop with 4 × 32 requests in flight came to just before.")) +
     section("Who asks", measured(["principals"], rowsTable)) +
     section("Rules and receipts", image(made, "rules.svg", "Cost against the number of rules") + "\n" + measured(["rules"], rowsTable) +
-      (rows.some(({ id }) => id === "no-receipts") ? "\n\nThe row without a log of receipts goes through a second gateway, beside the first one: what the log costs is less than its spread." : "")) +
+      (rows.some(({ id }) => id === "no-receipts") ? "\n\nThe row without a log of receipts goes through a second gateway, beside the first one: a difference within the spread says nothing of the log." : "")) +
     section("Parts of a request", `Each alone, on one core (\`policy_bench\`, \`request_signature_bench\`, \`receipt_bench\`):\n\n${table(["", "µs"], results.parts.map(({ name, us }) => [name, String(us)]))}`) +
     section("Keys", image(made, "keys.svg", "Cost against the number of keys") + "\n" + measured(["keys"], rowsTable) + creation(results)) +
     section("Enclaves", measured(["enclaves"], rowsTable)) +

@@ -202,8 +202,8 @@ class RawClient {
             const Io io = stream_->read(buffer, n);
             if (io == Io::Done)
                 received_ += as_text(ByteView(buffer).first(n));
-            if (io !=
-                Io::WantRead) // else what came was TLS's own, such as a session's ticket after the handshake
+            // Else what came was TLS's own.
+            if (io != Io::WantRead)
                 return true;
         }
     }
